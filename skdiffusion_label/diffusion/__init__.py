@@ -1,0 +1,37 @@
+"""Diffusion of labels: tensors in, tensors out."""
+
+from skdiffusion_label.diffusion._denoiser import LabelDenoiser
+from skdiffusion_label.diffusion._forward import add_noise, label_from_noise, noise_from_label
+from skdiffusion_label.diffusion._model import PREDICTION_TYPES, SAMPLERS, LabelDiffusion
+from skdiffusion_label.diffusion._readout import class_probabilities, fit_temperature
+from skdiffusion_label.diffusion._samplers import (
+    ddim_steps,
+    ddpm_steps,
+    first_timestep_with_signal,
+    forward_posterior,
+    sampling_timesteps,
+)
+from skdiffusion_label.diffusion._schedule import NOISE_SCHEDULES, NoiseSchedule
+from skdiffusion_label.diffusion._training import TrainingData, TrainingSettings, train_denoiser
+
+__all__ = [
+    "NOISE_SCHEDULES",
+    "PREDICTION_TYPES",
+    "SAMPLERS",
+    "LabelDenoiser",
+    "LabelDiffusion",
+    "NoiseSchedule",
+    "TrainingData",
+    "TrainingSettings",
+    "add_noise",
+    "class_probabilities",
+    "ddim_steps",
+    "ddpm_steps",
+    "first_timestep_with_signal",
+    "fit_temperature",
+    "forward_posterior",
+    "label_from_noise",
+    "noise_from_label",
+    "sampling_timesteps",
+    "train_denoiser",
+]

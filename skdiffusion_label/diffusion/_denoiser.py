@@ -1,0 +1,92 @@
+"""The denoiser network."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+Condition = tuple[Tensor, Tensor]
+
+
+class TimeGate(nn.Module):
+    """Scale each unit by a learned factor of its own for each timestep."""
+
+    def __init__(self, n_timesteps: int, n_units: int):
+        super().__init__()
+        self.scale = nn.Embedding(n_timesteps, n_units)
+
+    def forward(self, units: Tensor, t: Tensor) -> Tensor:
+        """Return ``units`` (b, h) scaled for timesteps ``t`` (b,) or one ``t`` () for all."""
+        return self.scale(t) * units
+
+
+class LabelDenoiser(nn.Module):
+    """Predict from a diffused label, its timestep and the row's features.
+
+    Three time-conditioned layers with batch normalization and softplus; the first sees the diffused
+    label beside the features and is gated by the encoder's embedding of the row (Chen et al. 2023).
+
+    Shape: ``y_t`` (b, k), ``t`` (b,) or (), features (b, d); output (b, k).
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        n_timesteps: int,
+        hidden_size: int = 256,
+        encoder: str = "linear",
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.encoder = _encoder(encoder, n_features, hidden_size)
+        self.encoder_norm = nn.BatchNorm1d(hidden_size)
+        # One linear layer on the concatenation of y_t and features, kept in two parts so that the
+        # features' part is computed once for all denoising steps.
+        self.label_input = nn.Linear(n_classes, hidden_size, bias=False)
+        self.feature_input = nn.Linear(n_features, hidden_size)
+        self.hidden = nn.ModuleList([nn.Linear(hidden_size, hidden_size) for _ in range(2)])
+        self.gates = nn.ModuleList([TimeGate(n_timesteps, hidden_size) for _ in range(3)])
+        self.norms = nn.ModuleList([nn.BatchNorm1d(hidden_size) for _ in range(3)])
+        self.output = nn.Linear(hidden_size, n_classes)
+
+    def encode(self, features: Tensor) -> Condition:
+        """Compute from ``features`` (b, d) all that does not depend on the diffused label."""
+        features = self.dropout(features)
+        return self.encoder_norm(self.encoder(features)), self.feature_input(features)
+
+    def forward(self, y_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Denoise ``y_t`` (b, k) at ``t`` (b,) or () under an encoded condition."""
+        embedding, units = condition
+        units = self.label_input(y_t) + units
+        units = embedding * softplus(self.norms[0](self.gates[0](units, t)))
+        for layer, gate, norm in zip(self.hidden, self.gates[1:], self.norms[1:], strict=True):
+            units = softplus(norm(gate(layer(units), t)))
+        return self.output(units)
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Draw all weights from ``generator``; torch's constructors would use the global one."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                bound = module.in_features**-0.5
+                module.weight.uniform_(-bound, bound, generator=generator)
+                if module.bias is not None:
+                    module.bias.uniform_(-bound, bound, generator=generator)
+            elif isinstance(module, nn.Embedding):
+                module.weight.uniform_(0, 1, generator=generator)
+            elif isinstance(module, nn.BatchNorm1d):
+                module.reset_parameters()
+        # The first layer's two parts are one layer on the concatenation.
+        fan_in = self.label_input.in_features + self.feature_input.in_features
+        for part in (self.label_input.weight, self.feature_input.weight, self.feature_input.bias):
+            part.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
+
+
+def _encoder(name: str, n_features: int, hidden_size: int) -> nn.Module:
+    linear = nn.Linear(n_features, hidden_size)
+    if name == "linear":
+        return linear
+    if name == "mlp":
+        return nn.Sequential(linear, nn.ReLU(), nn.Linear(hidden_size, hidden_size))
+    raise ValueError(f"encoder must be 'linear' or 'mlp', got {name!r}.")

@@ -1,0 +1,106 @@
+"""The label diffusion model: a denoiser, its noise schedule and what the denoiser predicts."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from skdiffusion_label.diffusion._denoiser import Condition, LabelDenoiser
+from skdiffusion_label.diffusion._forward import add_noise, label_from_noise
+from skdiffusion_label.diffusion._samplers import (
+    ddim_steps,
+    ddpm_steps,
+    first_timestep_with_signal,
+    sampling_timesteps,
+)
+from skdiffusion_label.diffusion._schedule import NoiseSchedule
+
+PREDICTION_TYPES = ("logits", "sample", "epsilon")
+SAMPLERS = {"ddim": ddim_steps, "ddpm": ddpm_steps}
+
+# A label computed from predicted noise is that noise's error divided by the signal: the last
+# timesteps of the cosine schedule, where the signal is next to nothing, say nothing about it.
+_MIN_SIGNAL_OF_EPSILON = 0.15
+
+
+class LabelDiffusion(nn.Module):
+    """Loss and reverse process of label diffusion.
+
+    ``prediction_type`` names what the denoiser's output means: the added noise ("epsilon", as
+    published), the clean one-hot label ("sample"), or its class logits ("logits").
+    """
+
+    def __init__(self, denoiser: LabelDenoiser, schedule: NoiseSchedule, prediction_type: str):
+        super().__init__()
+        self.denoiser = denoiser
+        self.schedule = schedule
+        self.prediction_type = prediction_type
+
+    def loss(
+        self,
+        y_codes: Tensor,
+        noise: Tensor,
+        t: Tensor,
+        features: Tensor,
+        weights: Tensor,
+        prior_mean: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss of labels ``y_codes`` (b,) with ``weights`` (b,) that sum to one."""
+        y_0 = torch.zeros_like(noise).scatter_(1, y_codes.unsqueeze(1), 1)
+        y_t = add_noise(y_0, noise, t, self.schedule, prior_mean)
+        output = self.denoiser(y_t, t, self.denoiser.encode(features))
+        if self.prediction_type == "logits":
+            return weights @ cross_entropy(output, y_codes, reduction="none")
+        target = noise if self.prediction_type == "epsilon" else y_0
+        return weights @ (target - output).square().mean(dim=1)
+
+    def predict_label(
+        self, y_t: Tensor, t: Tensor, condition: Condition, prior_mean: Tensor | None = None
+    ) -> Tensor:
+        """Return the expected clean label (b, k), within [0, 1]."""
+        output = self.denoiser(y_t, t, condition)
+        if self.prediction_type == "logits":
+            return output.softmax(dim=1)
+        if self.prediction_type == "epsilon":
+            output = label_from_noise(y_t, output, t, self.schedule, prior_mean)
+        return output.clamp(0, 1)
+
+    def timesteps(self, n_steps: int, *, start: int | None = None) -> list[int]:
+        """Return the timesteps of a chain of ``n_steps``, from the first at which it can start."""
+        if start is None and self.prediction_type == "epsilon":
+            start = first_timestep_with_signal(self.schedule, _MIN_SIGNAL_OF_EPSILON)
+        return sampling_timesteps(self.schedule, n_steps, start=start)
+
+    def denoise(
+        self,
+        y_t: Tensor,
+        timesteps: list[int],
+        features: Tensor,
+        prior_mean: Tensor | None = None,
+        sampler: str = "ddim",
+        noise: Tensor | None = None,
+    ) -> Iterator[Tensor]:
+        """Yield the labels that a chain from ``y_t`` guesses at each step, both (draws, n, k).
+
+        ``features`` (n, d) and ``prior_mean`` (n, k) are shared by the draws, ``noise``
+        (n_steps - 1, draws, k) by the rows, so that no row's result depends on another row.
+        """
+        n_draws, n_rows, n_classes = y_t.shape
+        embedding, units = self.denoiser.encode(features)
+        condition = _repeat(embedding, n_draws), _repeat(units, n_draws)
+        prior_mean = None if prior_mean is None else _repeat(prior_mean, n_draws)
+        if noise is not None:
+            noise = noise.repeat_interleave(n_rows, dim=1)
+
+        def predict_label(y_t: Tensor, t: Tensor) -> Tensor:
+            return self.predict_label(y_t, t, condition, prior_mean)
+
+        y_t = y_t.reshape(-1, n_classes)
+        steps = SAMPLERS[sampler]
+        for y_0 in steps(predict_label, y_t, timesteps, self.schedule, prior_mean, noise):
+            yield y_0.reshape(n_draws, n_rows, n_classes)
+
+
+def _repeat(rows: Tensor, n_draws: int) -> Tensor:
+    return rows if n_draws == 1 else rows.repeat(n_draws, 1)
