@@ -1,0 +1,29 @@
+"""Label retrieval: from features and given labels to label distributions; numpy in, numpy out."""
+
+from skdiffusion_label.retrieval._choice import choose_retrieval
+from skdiffusion_label.retrieval._labels import (
+    annotator_distributions,
+    count_votes,
+    vote_distributions,
+)
+from skdiffusion_label.retrieval._retrieve import (
+    RETRIEVAL_SPACES,
+    Retrieval,
+    check_neighbors,
+    retrieve_labels,
+)
+from skdiffusion_label.retrieval._search import find_neighbors
+from skdiffusion_label.retrieval._space import supervised_space
+
+__all__ = [
+    "RETRIEVAL_SPACES",
+    "Retrieval",
+    "annotator_distributions",
+    "check_neighbors",
+    "choose_retrieval",
+    "count_votes",
+    "find_neighbors",
+    "retrieve_labels",
+    "supervised_space",
+    "vote_distributions",
+]

@@ -1,0 +1,89 @@
+"""Choose the retrieval space and the number of neighbors from the given labels alone."""
+
+import numpy as np
+
+from skdiffusion_label.retrieval._labels import annotator_distributions, count_votes
+from skdiffusion_label.retrieval._search import find_neighbors
+
+_MAX_QUERIES = 4000
+_N_STANDARD_ERRORS = 2.0
+
+
+def candidate_n_neighbors(n_samples, n_classes):
+    """Return candidate numbers of neighbors, first the one to take if the others are no better.
+
+    Parameters
+    ----------
+    n_samples, n_classes : int
+        Sizes of the training set.
+
+    Returns
+    -------
+    list of int
+        A tenth of the mean class size, within 10 and 50, then 10, 25 and 50.
+    """
+    usual = min(max(n_samples // (10 * n_classes), 10), 50)
+    return list(dict.fromkeys([usual, 10, 25, 50]))
+
+
+def choose_retrieval(
+    spaces, n_neighbors_grid, y_codes, n_classes, *, metric, sample_weight=None, random_state=0
+):
+    """Choose the space and the number of neighbors whose neighbors foretell the given labels best.
+
+    The given label of a row is foretold from the labels of its neighbors alone, by the annotator
+    model of :func:`annotator_distributions`. The space with the smallest mean log loss over at
+    most 4,000 rows is taken, and in it the first number of neighbors unless another one is better
+    by more than two standard errors.
+
+    Parameters
+    ----------
+    spaces : dict of str to ndarray of shape (n_samples, n_dimensions)
+        Candidate spaces. None of them may have mapped a row by its own label.
+    n_neighbors_grid : sequence of int
+        Candidate numbers of neighbors, the preferred one first.
+    y_codes : ndarray of shape (n_samples,)
+        Integer-coded given labels.
+    n_classes : int
+        Number of classes.
+    metric : {"cosine", "euclidean"}
+        Metric of the search.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows.
+    random_state : int, default=0
+        Seed of the choice of rows.
+
+    Returns
+    -------
+    space : str
+    n_neighbors : int
+    """
+    n_samples = len(y_codes)
+    rows = np.arange(n_samples) if sample_weight is None else np.flatnonzero(sample_weight > 0)
+    if len(rows) > _MAX_QUERIES:
+        rng = np.random.default_rng(random_state)
+        rows = np.sort(rng.choice(rows, _MAX_QUERIES, replace=False))
+    grid = list(dict.fromkeys(min(k, n_samples - 1) for k in n_neighbors_grid))
+    losses = {}
+    for name, space in spaces.items():
+        neighbors = find_neighbors(space, max(grid), metric=metric, rows=rows)
+        for k in grid:
+            votes = count_votes(neighbors[:, :k], y_codes, n_classes, sample_weight)
+            losses[name, k] = _log_loss_of_given_labels(votes, y_codes[rows])
+    best_space, _ = min(losses, key=lambda pair: losses[pair].mean())
+    return best_space, _first_not_beaten([(k, losses[best_space, k]) for k in grid])
+
+
+def _first_not_beaten(candidates):
+    """Return the first candidate unless another's mean loss is significantly smaller."""
+    first, first_loss = candidates[0]
+    best, best_loss = min(candidates, key=lambda candidate: candidate[1].mean())
+    gain = first_loss - best_loss
+    significant = gain.mean() > _N_STANDARD_ERRORS * gain.std() / np.sqrt(len(gain))
+    return best if significant else first
+
+
+def _log_loss_of_given_labels(votes, given):
+    _, neighbor_posterior, transition_matrix = annotator_distributions(votes, given)
+    foretold = np.einsum("nk,nk->n", neighbor_posterior, transition_matrix[:, given].T)
+    return -np.log(np.maximum(foretold, 1e-12))

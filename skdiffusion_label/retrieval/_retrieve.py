@@ -1,0 +1,205 @@
+"""Label retrieval: what the neighbors of a training row say about its label."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from skdiffusion_label.retrieval._choice import candidate_n_neighbors, choose_retrieval
+from skdiffusion_label.retrieval._labels import (
+    annotator_distributions,
+    count_votes,
+    vote_distributions,
+)
+from skdiffusion_label.retrieval._search import find_neighbors
+from skdiffusion_label.retrieval._space import supervised_space
+
+RETRIEVAL_SPACES = ("features", "standardized", "supervised")
+_N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What retrieval found for the training rows.
+
+    Attributes
+    ----------
+    neighbors : ndarray of shape (n_samples, n_neighbors)
+        Indices, the nearest first.
+    label_distributions : ndarray of shape (n_samples, n_classes), dtype=float32
+        How likely each class is the row's label.
+    space : str
+        Where neighbors were looked up: "features", "standardized", "supervised" or "given".
+    transition_matrix : ndarray of shape (n_classes, n_classes) or None
+        P(given label = column | true label = row), estimated under "annotators".
+    """
+
+    neighbors: np.ndarray
+    label_distributions: np.ndarray
+    space: str
+    transition_matrix: np.ndarray | None
+
+
+def retrieve_labels(
+    features,
+    standardized,
+    y_codes,
+    n_classes,
+    *,
+    n_neighbors="auto",
+    metric="cosine",
+    space="auto",
+    algorithm="auto",
+    label_aggregation="annotators",
+    sample_weight=None,
+    neighbors=None,
+    random_state=0,
+    n_jobs=1,
+):
+    """Look up each row's neighbors and sum up what their labels say.
+
+    Parameters
+    ----------
+    features, standardized : ndarray of shape (n_samples, n_features)
+        The features as given, and shifted and scaled to mean zero and variance one.
+    y_codes : ndarray of shape (n_samples,)
+        Integer-coded given labels.
+    n_classes : int
+        Number of classes.
+    n_neighbors : int or "auto", default="auto"
+        Number of neighbors.
+    metric : {"cosine", "euclidean"}, default="cosine"
+        Metric in the spaces "features" and "standardized".
+    space : {"auto", "features", "standardized", "supervised"}, default="auto"
+        Where to look. "auto" chooses by how well neighbors foretell given labels.
+    algorithm : {"auto", "exact", "pynndescent"}, default="auto"
+        See :func:`find_neighbors`.
+    label_aggregation : {"annotators", "vote"}, default="annotators"
+        :func:`annotator_distributions` or :func:`vote_distributions`.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows' votes. A row of weight zero has no say.
+    neighbors : ndarray of shape (n_samples, n_neighbors), default=None
+        Neighbors given from outside, which are taken instead of a search.
+    random_state : int, default=0
+        Seed.
+    n_jobs : int, default=1
+        Threads of pynndescent.
+
+    Returns
+    -------
+    Retrieval
+    """
+    if neighbors is None:
+        if space == "auto" or n_neighbors == "auto":
+            names = RETRIEVAL_SPACES if space == "auto" else (space,)
+            sizes = candidate_n_neighbors(len(y_codes), n_classes)
+            space, n_neighbors = choose_retrieval(
+                {
+                    name: _space(
+                        name, features, standardized, y_codes, n_classes, sample_weight, _N_FOLDS
+                    )
+                    for name in names
+                },
+                sizes if n_neighbors == "auto" else (n_neighbors,),
+                y_codes,
+                n_classes,
+                metric=metric,
+                sample_weight=sample_weight,
+                random_state=random_state,
+            )
+        points = _space(space, features, standardized, y_codes, n_classes, sample_weight, 1)
+        neighbors = find_neighbors(
+            points,
+            n_neighbors,
+            metric=metric,
+            algorithm=algorithm,
+            random_state=random_state,
+            n_jobs=n_jobs,
+        )
+    else:
+        space = "given"
+    votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
+    transition_matrix = None
+    if label_aggregation == "annotators":
+        distributions, _, transition_matrix = annotator_distributions(votes, y_codes, sample_weight)
+    else:
+        distributions = vote_distributions(votes, y_codes, sample_weight)
+    return Retrieval(neighbors, distributions, space, transition_matrix)
+
+
+def check_neighbors(neighbors, n_samples):
+    """Validate neighbors given from outside and return their indices without the row itself.
+
+    Parameters
+    ----------
+    neighbors : sparse matrix of shape (n_samples, n_samples) or array of shape \
+            (n_samples, n_neighbors)
+        A graph as of :class:`sklearn.neighbors.KNeighborsTransformer`, whose stored values are
+        distances, or indices of training rows. A row may count among its own neighbors; it is
+        left out.
+    n_samples : int
+        Number of training rows.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_neighbors), dtype=int64
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, if an index is out of range or repeated, or if rows of the graph
+        have different numbers of neighbors.
+    """
+    if sparse.issparse(neighbors):
+        indices = _graph_indices(neighbors.tocsr(), n_samples)
+    else:
+        indices = np.asarray(neighbors)
+    if indices.ndim != 2 or len(indices) != n_samples or not indices.size:
+        raise ValueError(
+            f"neighbors must have a row for each of the {n_samples} training rows and at least one "
+            f"column, got shape {indices.shape}."
+        )
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError(f"neighbors must hold integer indices, got dtype {indices.dtype}.")
+    indices = indices.astype(np.int64)
+    if indices.min() < 0 or indices.max() >= n_samples:
+        raise ValueError(
+            f"neighbors must hold indices of training rows, from 0 to {n_samples - 1}, got "
+            f"{indices.min()} to {indices.max()}."
+        )
+    ordered = np.sort(indices, axis=1)
+    repeated = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    if repeated.any():
+        raise ValueError(f"neighbors of row {repeated.argmax()} hold an index more than once.")
+    is_self = indices == np.arange(n_samples)[:, None]
+    if not is_self.any():
+        return indices
+    if indices.shape[1] == 1:
+        raise ValueError("neighbors must hold another row than the row itself.")
+    others_first = np.argsort(is_self, axis=1, kind="stable")
+    return np.take_along_axis(indices, others_first, axis=1)[:, :-1]
+
+
+def _graph_indices(graph, n_samples):
+    if graph.shape != (n_samples, n_samples):
+        raise ValueError(
+            f"neighbors as a graph must have shape {(n_samples, n_samples)}, got {graph.shape}."
+        )
+    counts = np.diff(graph.indptr)
+    if counts.min() != counts.max():
+        raise ValueError(
+            "neighbors as a graph must store the same number of entries in each row, got "
+            f"{counts.min()} to {counts.max()}."
+        )
+    indices, distances = (part.reshape(n_samples, -1) for part in (graph.indices, graph.data))
+    return np.take_along_axis(indices, np.argsort(distances, axis=1, kind="stable"), axis=1)
+
+
+def _space(name, features, standardized, y_codes, n_classes, sample_weight, n_folds):
+    if name == "features":
+        return features
+    if name == "standardized":
+        return standardized
+    return supervised_space(
+        standardized, y_codes, n_classes, sample_weight=sample_weight, n_folds=n_folds
+    )
