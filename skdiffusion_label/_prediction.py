@@ -1,0 +1,271 @@
+"""Prediction with a fitted label diffusion model."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from skdiffusion_label._prior import prior_mean
+from skdiffusion_label._torch import (
+    arrays_to_module,
+    limited_threads,
+    make_generator,
+    prediction_device,
+    to_tensor,
+)
+from skdiffusion_label.diffusion import (
+    LabelDenoiser,
+    LabelDiffusion,
+    NoiseSchedule,
+    add_noise,
+    class_probabilities,
+)
+
+_ROWS_PER_CHUNK = 4096
+
+
+def build_model(estimator, n_inputs, n_classes):
+    """Return an untrained model of the estimator's parameters, without drawing random numbers."""
+    with torch.device("meta"):
+        denoiser = LabelDenoiser(
+            n_inputs,
+            n_classes,
+            estimator.n_timesteps,
+            estimator.hidden_size,
+            estimator.encoder,
+            estimator.dropout,
+        )
+    schedule = NoiseSchedule(estimator.noise_schedule, estimator.n_timesteps)
+    return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, estimator.prediction_type)
+
+
+def starting_noise(n_draws, n_classes, generator):
+    """Draw starts (n_draws, n_classes) in mirrored pairs, or the mean itself for "mean"."""
+    if n_draws == "mean":
+        return torch.zeros(1, n_classes, dtype=torch.float64)
+    half = torch.randn((n_draws + 1) // 2, n_classes, generator=generator, dtype=torch.float64)
+    return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
+
+
+class LabelDiffusionPredictor:
+    """Methods that predict from the state that ``LRADiffusionClassifier.fit`` leaves."""
+
+    def predict(self, X):
+        """Predict the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, or whatever ``feature_extractor`` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels as they were given to ``fit``.
+        """
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, or whatever ``feature_extractor`` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), dtype=float64
+            Rows sum to one; columns in the order of ``classes_``. A row's probabilities do not
+            depend on the other rows.
+        """
+        return self._predict_stages(X)[-1]
+
+    def predict_log_proba(self, X):
+        """Predict the logarithm of each class's probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, or whatever ``feature_extractor`` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), dtype=float64
+        """
+        proba = self.predict_proba(X)
+        return np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))
+
+    def staged_predict_proba(self, X):
+        """Predict the probability of each class as it stands after each denoising step.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, or whatever ``feature_extractor`` takes.
+
+        Yields
+        ------
+        ndarray of shape (n_samples, n_classes), dtype=float64
+            ``n_sampling_steps`` times; the last one is that of ``predict_proba``.
+        """
+        yield from self._predict_stages(X)
+
+    def sample_labels(self, X, n_samples=1, random_state=0):
+        """Draw labels from the learned distribution of each row's label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows, or whatever ``feature_extractor`` takes.
+        n_samples : int, default=1
+            Number of labels to draw for each row.
+        random_state : int, RandomState instance or None, default=0
+            Source of the draws. All rows share the same random numbers, so that what is drawn for a
+            row does not depend on the other rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_samples)
+            Labels as they were given to ``fit``.
+        """
+        if not isinstance(n_samples, int | np.integer) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+        check_is_fitted(self)
+        random_state = check_random_state(random_state)
+        generator = make_generator(random_state)
+        thresholds = random_state.uniform(size=n_samples)
+        features = self._transform(X)
+        columns = []
+        for threshold in thresholds:
+            start = starting_noise(1, len(self.classes_), generator)
+            proba = self._denoise(features, start, noise_generator=generator)[-1]
+            columns.append((proba.cumsum(axis=1) <= threshold).sum(axis=1))
+        codes = np.minimum(np.stack(columns, axis=1), len(self.classes_) - 1)
+        return self.classes_[codes]
+
+    def purify_proba(self, X, y, timestep=None):
+        """Infer the true label from both the row and the label that it was given.
+
+        The given label is diffused to an intermediate timestep and denoised in one step, averaged
+        over the same starts as in ``predict_proba``. What no classifier of x alone can do: the
+        later the timestep, the less the given label is trusted; at the last one it is ignored.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, or whatever ``feature_extractor`` takes.
+        y : array-like of shape (n_samples,)
+            Given labels, all of them among ``classes_``.
+        timestep : int, default=None
+            From 0 to ``n_timesteps - 1``; seven tenths of ``n_timesteps`` by default.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), dtype=float64
+            Rows sum to one; columns in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        timestep = int(0.7 * self.n_timesteps) if timestep is None else timestep
+        if timestep not in range(self.n_timesteps):
+            raise ValueError(
+                f"timestep must be an integer from 0 to {self.n_timesteps - 1}, got {timestep!r}."
+            )
+        y = np.asarray(y)
+        check_consistent_length(X, y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
+        y_codes = np.searchsorted(self.classes_, y)
+        start = torch.from_numpy(self.initial_noise_)
+        return self._denoise(self._transform(X), start, y_codes=y_codes, timestep=timestep)[-1]
+
+    def purify_labels(self, X, y, timestep=None):
+        """Infer the true label of each row from the row and its given label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, or whatever ``feature_extractor`` takes.
+        y : array-like of shape (n_samples,)
+            Given labels, all of them among ``classes_``.
+        timestep : int, default=None
+            See :meth:`purify_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The most probable class of :meth:`purify_proba`.
+        """
+        proba = self.purify_proba(X, y, timestep)
+        return self.classes_[proba.argmax(axis=1)]
+
+    def _transform(self, X):
+        """Validate rows and return what the denoiser sees, and the prior means or None."""
+        if self.feature_extractor_ is not None:
+            X = self.feature_extractor_.transform(X)
+        features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        condition = self._scaler.transform(features)
+        if self.prior_ is None:
+            return condition, None
+        means = prior_mean(self.prior_, features, self.classes_)
+        return np.hstack([condition, means]), means
+
+    def _predict_stages(self, X):
+        check_is_fitted(self)
+        start = torch.from_numpy(self.initial_noise_)
+        return self._denoise(self._transform(X), start)
+
+    def _denoise(self, inputs, start, **options):
+        """Return the probabilities (n_samples, n_classes) after each step from ``start``."""
+        chunks = [
+            [class_probabilities(y_0, self.prediction_type, self.temperature_) for y_0 in steps]
+            for steps in self._chains(inputs, start, **options)
+        ]
+        return [torch.cat(stage).cpu().numpy() for stage in zip(*chunks, strict=True)]
+
+    def _sample(self, inputs, start):
+        """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
+        return torch.cat([steps[-1] for steps in self._chains(inputs, start)], dim=1).cpu()
+
+    def _chains(self, inputs, start, *, y_codes=None, timestep=None, noise_generator=None):
+        """Yield for each chunk of rows the list of labels (n_draws, n, n_classes) of each step.
+
+        With ``y_codes`` the chain has one step and starts from these labels at ``timestep``.
+        """
+        condition, means = inputs
+        device = prediction_device(self.device)
+        dtype = torch.float64  # in which a row's result hardly depends on its batch
+        n_draws, n_classes = start.shape
+        model = build_model(self, condition.shape[1], n_classes)
+        arrays_to_module(self.weights_, model.denoiser)
+        model = model.to(device=device, dtype=dtype).eval()
+        timesteps = model.timesteps(self.n_sampling_steps if y_codes is None else 1, start=timestep)
+        noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
+        start = start.to(device).unsqueeze(1)
+        with limited_threads(self.n_jobs), torch.inference_mode():
+            for rows in self._chunks(len(condition), n_draws):
+                features = to_tensor(condition[rows], dtype, device)
+                prior = None if means is None else to_tensor(means[rows], dtype, device)
+                y_t = start.expand(-1, len(features), -1)
+                if y_codes is not None:
+                    y_0 = torch.eye(n_classes, dtype=dtype, device=device)[y_codes[rows]]
+                    t = torch.tensor(timestep, device=device)
+                    y_t = add_noise(y_0.expand_as(y_t), y_t, t, model.schedule, prior)
+                elif prior is not None:
+                    y_t = y_t + prior
+                yield list(model.denoise(y_t, timesteps, features, prior, self.sampler, noise))
+
+    def _step_noise(self, n_steps, start, generator):
+        """Draw the noise that "ddpm" adds between steps, the same for all rows and calls."""
+        if generator is None:
+            generator = torch.Generator().manual_seed(self._sampling_seed)
+        return torch.randn(
+            (max(n_steps - 1, 0), *start.shape), generator=generator, dtype=start.dtype
+        )
+
+    @staticmethod
+    def _chunks(n_rows, n_draws):
+        size = max(1, _ROWS_PER_CHUNK // n_draws)
+        return [slice(first, first + size) for first in range(0, n_rows, size)]

@@ -1,0 +1,74 @@
+"""The bridge between numpy or scikit-learn and torch: random states, devices, threads, arrays."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import joblib
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+
+def make_generator(random_state: np.random.RandomState) -> torch.Generator:
+    """Return a CPU generator seeded from ``random_state``; global generators stay untouched."""
+    return torch.Generator().manual_seed(int(random_state.randint(np.iinfo(np.int32).max)))
+
+
+def fitting_device(device: str) -> torch.device:
+    """Return the torch device called ``device``; "auto" is a CUDA GPU if there is one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device must be 'auto' or a device that torch can use here, got {device!r}: {error}"
+        ) from error
+    return resolved
+
+
+def prediction_device(device: str) -> torch.device:
+    """Return :func:`fitting_device`, or the CPU with a warning where that device is missing."""
+    try:
+        return fitting_device(device)
+    except ValueError:
+        warnings.warn(
+            f"device {device!r} is not available here; predicting on the CPU.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return torch.device("cpu")
+
+
+@contextmanager
+def limited_threads(n_jobs: int | None) -> Iterator[int]:
+    """Run torch, BLAS and OpenMP on ``n_jobs`` threads; on leaving, restore their settings."""
+    n_threads = joblib.effective_n_jobs(n_jobs)
+    with threadpool_limits(n_threads):
+        yield n_threads
+
+
+def module_to_arrays(module: nn.Module) -> dict[str, np.ndarray]:
+    """Copy a module's parameters and buffers to numpy."""
+    return {
+        name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()
+    }
+
+
+def arrays_to_module(arrays: dict[str, np.ndarray], module: nn.Module) -> None:
+    """Load what :func:`module_to_arrays` copied, also from read-only arrays."""
+    module.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+
+
+def to_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Copy ``array`` to a tensor; unlike ``from_numpy`` this takes read-only arrays silently."""
+    return torch.tensor(array, dtype=dtype, device=device)

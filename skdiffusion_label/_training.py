@@ -1,0 +1,132 @@
+"""Training of the denoiser inside ``LRADiffusionClassifier.fit``."""
+
+import math
+
+import numpy as np
+import torch
+
+from skdiffusion_label._prediction import build_model, starting_noise
+from skdiffusion_label._torch import arrays_to_module, make_generator, module_to_arrays, to_tensor
+from skdiffusion_label.diffusion import (
+    TrainingData,
+    TrainingSettings,
+    fit_temperature,
+    train_denoiser,
+)
+
+_AUTO_N_UPDATES = 1000
+_AUTO_N_EPOCHS = (5, 200)
+_N_TEMPERATURE_ROWS = 2000
+
+
+def train(estimator, inputs, y, weight, held_out, random_state, device):
+    """Train on ``inputs`` (condition, prior means or None) and set what ``predict_proba`` needs.
+
+    Rows of zero ``weight`` are left out; ``held_out`` ones decide about early stopping.
+    """
+    n_classes = len(estimator.classes_)
+    rows = np.flatnonzero(weight > 0)
+    settings = _settings(estimator, len(rows))
+    generator = make_generator(random_state)
+    model = _initial_model(estimator, inputs[0].shape[1], n_classes, generator).to(device)
+    estimator.initial_noise_ = starting_noise(estimator.n_draws, n_classes, generator).numpy()
+    estimator._sampling_seed = int(random_state.randint(np.iinfo(np.int32).max))
+    estimator.temperature_ = (
+        1.0 if estimator.temperature == "auto" else float(estimator.temperature)
+    )
+
+    condition, means, distributions = (
+        None if array is None else to_tensor(array[rows], torch.float32, device)
+        for array in (*inputs, estimator.label_distributions_)
+    )
+    data = TrainingData(
+        condition, distributions, to_tensor(weight[rows], torch.float32, device), means
+    )
+    validation = tuple(None if array is None else array[held_out] for array in inputs)
+    _run_epochs(
+        estimator,
+        train_denoiser(model, data, settings, generator),
+        settings,
+        validation,
+        y[held_out],
+    )
+    if estimator.temperature == "auto":
+        rows = np.sort(random_state.permutation(rows)[:_N_TEMPERATURE_ROWS])
+        estimator.temperature_ = _best_temperature(estimator, inputs, rows)
+
+
+def _settings(estimator, n_rows):
+    n_epochs = estimator.max_iter
+    if n_epochs == "auto":
+        n_epochs = math.ceil(_AUTO_N_UPDATES / math.ceil(n_rows / estimator.batch_size))
+        n_epochs = min(max(n_epochs, _AUTO_N_EPOCHS[0]), _AUTO_N_EPOCHS[1])
+    return TrainingSettings(
+        n_epochs=n_epochs,
+        batch_size=estimator.batch_size,
+        learning_rate=estimator.learning_rate,
+        weight_decay=estimator.weight_decay,
+        warmup_fraction=estimator.warmup_fraction,
+        ema_decay=estimator.ema_decay,
+        label_weighting=estimator.label_weighting,
+    )
+
+
+def _initial_model(estimator, n_inputs, n_classes, generator):
+    model = build_model(estimator, n_inputs, n_classes)
+    if estimator.warm_start and hasattr(estimator, "weights_"):
+        try:
+            arrays_to_module(estimator.weights_, model.denoiser)
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start=True needs the features and the network of the previous fit, got "
+                f"n_features_in_={n_inputs}, hidden_size={estimator.hidden_size}, "
+                f"encoder={estimator.encoder!r}, n_timesteps={estimator.n_timesteps}."
+            ) from error
+    else:
+        model.denoiser.initialize(generator)
+        estimator.loss_curve_ = []
+        estimator.validation_scores_ = [] if estimator.early_stopping else None
+    return model
+
+
+def _run_epochs(estimator, epochs, settings, validation, y_validation):
+    """Watch the epochs: callbacks, printed progress, early stopping, the best epoch's weights."""
+    context = estimator._init_callback_context(max_subtasks=settings.n_epochs)
+    context.call_on_fit_task_begin(estimator=estimator)
+    best_score, best_weights, n_without_gain = -1.0, None, 0
+    for epoch, (loss, averaged) in enumerate(epochs, start=1):
+        task = context.subcontext(task_name="epoch")
+        task.call_on_fit_task_begin(estimator=estimator)
+        estimator.loss_curve_.append(loss)
+        estimator.n_iter_ = len(estimator.loss_curve_)
+        message = f"Epoch {epoch}/{settings.n_epochs}, loss {loss:.4f}"
+        if estimator.early_stopping:
+            estimator.weights_ = module_to_arrays(averaged.denoiser)
+            score = _accuracy_on_given_labels(estimator, validation, y_validation)
+            estimator.validation_scores_.append(score)
+            message += f", accuracy on held-out given labels {score:.4f}"
+            n_without_gain += 1
+            if score > best_score:
+                best_score, best_weights, n_without_gain = score, estimator.weights_, 0
+        if estimator.verbose:
+            print(message)
+        stop = task.call_on_fit_task_end(
+            estimator=estimator,
+            reconstruction_attributes=lambda: {"weights_": module_to_arrays(averaged.denoiser)},  # noqa: B023
+        )
+        if stop or n_without_gain >= estimator.n_iter_no_change:
+            break
+    estimator.weights_ = best_weights or module_to_arrays(averaged.denoiser)
+    context.call_on_fit_task_end(estimator=estimator)
+
+
+def _accuracy_on_given_labels(estimator, inputs, y):
+    proba = estimator._denoise(inputs, torch.from_numpy(estimator.initial_noise_))[-1]
+    return float(np.mean(estimator.classes_[proba.argmax(axis=1)] == y))
+
+
+def _best_temperature(estimator, inputs, rows):
+    inputs = tuple(None if array is None else array[rows] for array in inputs)
+    labels = estimator._sample(inputs, torch.from_numpy(estimator.initial_noise_))
+    target = torch.from_numpy(estimator.label_distributions_[rows].astype(np.float64))
+    return fit_temperature(labels, estimator.prediction_type, target)
