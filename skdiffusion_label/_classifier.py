@@ -13,7 +13,7 @@ from skdiffusion_label._prediction import LabelDiffusionPredictor
 from skdiffusion_label._prior import fit_prior
 from skdiffusion_label._torch import fitting_device, limited_threads
 from skdiffusion_label._training import train
-from skdiffusion_label._validation import check_training_data, choose_held_out_rows
+from skdiffusion_label._validation import check_training_data, hold_out
 from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
 
@@ -54,12 +54,12 @@ class LRADiffusionClassifier(
         Share of the features that are dropped while training, in [0, 1).
     n_timesteps : int, default=100
         Length of the diffusion process.
-    noise_schedule : {"cosine", "linear", "const", "quad", "sigmoid", "jsd", "cosine_anneal"}, \
-            default="cosine"
-        How fast noise replaces the label.
-    prediction_type : {"logits", "sample", "epsilon"}, default="logits"
-        What the denoiser predicts: the label's logits under cross-entropy, the one-hot label, or
-        the added noise (as published).
+    noise_schedule : {"linear", "cosine", "const", "quad", "sigmoid", "jsd", "cosine_anneal"}, \
+            default="linear"
+        How fast noise replaces the label; "cosine" as published.
+    prediction_type : {"auto", "sample", "logits", "epsilon"}, default="auto"
+        What the denoiser predicts: the one-hot label, the label's logits under cross-entropy, or
+        the added noise (as published). "auto" is "sample" for up to 20 classes, else "logits".
     prior : classifier, default=None
         Its ``predict_proba`` is the mean of the forward process, the prior guess of the label. A
         clone is fitted on features and given labels; the diffusion learns from out-of-fold guesses.
@@ -81,7 +81,7 @@ class LRADiffusionClassifier(
         Hold out rows, stop when accuracy on their *given* labels stops rising, keep the best epoch.
     validation_fraction : float, default=0.1
         Share of rows held out under ``early_stopping``.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int, default=30
         Epochs without improvement before an early stop.
     class_weight : dict, "balanced" or None, default=None
         Weights of the given classes, multiplied with ``sample_weight``.
@@ -94,9 +94,9 @@ class LRADiffusionClassifier(
     n_draws : int or "mean", default=8
         Number of random starts over which probabilities are averaged. "mean" is the single most
         likely start, as published.
-    temperature : float or "auto", default=1.0
+    temperature : float or "auto", default="auto"
         Divides the scores of the read-off. "auto" fits it to what retrieval found for training
-        rows.
+        rows; 1.0 as published.
     device : str, default="auto"
         Torch device; "auto" is a CUDA GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -133,6 +133,8 @@ class LRADiffusionClassifier(
         Accuracy on held-out given labels after each epoch; None without ``early_stopping``.
     initial_noise_ : ndarray of shape (n_draws, n_classes)
         Random starts shared by all rows.
+    prediction_type_ : {"sample", "logits", "epsilon"}
+        What the denoiser predicts.
     temperature_ : float
         Temperature of the read-off.
     weights_ : dict of str to ndarray
@@ -174,7 +176,7 @@ class LRADiffusionClassifier(
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_timesteps": [Interval(Integral, 1, None, closed="left")],
         "noise_schedule": [StrOptions(set(NOISE_SCHEDULES))],
-        "prediction_type": [StrOptions(set(PREDICTION_TYPES))],
+        "prediction_type": [StrOptions({"auto", *PREDICTION_TYPES})],
         "prior": [HasMethods(["fit", "predict_proba"]), None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -211,8 +213,8 @@ class LRADiffusionClassifier(
         encoder="linear",
         dropout=0.2,
         n_timesteps=100,
-        noise_schedule="cosine",
-        prediction_type="logits",
+        noise_schedule="linear",
+        prediction_type="auto",
         prior=None,
         max_iter="auto",
         batch_size=256,
@@ -223,13 +225,13 @@ class LRADiffusionClassifier(
         label_weighting="uniform",
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=30,
         class_weight=None,
         warm_start=False,
         sampler="ddim",
         n_sampling_steps=1,
         n_draws=8,
-        temperature=1.0,
+        temperature="auto",
         device="auto",
         random_state=None,
         n_jobs=None,
@@ -302,17 +304,17 @@ class LRADiffusionClassifier(
             features, y, sample_weight, neighbors = check_training_data(
                 self, X, y, sample_weight, neighbors
             )
-            held_out = choose_held_out_rows(self, sample_weight, random_state)
-            weight = np.where(held_out, np.float32(0), sample_weight)
-            standardized = self._standardize(features)
+            held_out = hold_out(self, sample_weight, random_state)
+            weight = sample_weight - held_out
+            standardized = self._standardize(features, weight)
             self._retrieve(features, standardized, y, weight, neighbors, random_state, n_threads)
             inputs = self._fit_condition(features, standardized, y, weight, random_state)
-            train(self, inputs, y, weight, held_out, random_state, device)
+            train(self, inputs, X, y, weight, held_out, random_state, device)
         return self
 
-    def _standardize(self, features):
+    def _standardize(self, features, weight):
         if not (self.warm_start and hasattr(self, "_scaler")):
-            self._scaler = StandardScaler().fit(features)
+            self._scaler = StandardScaler().fit(features, sample_weight=weight > 0)
         return self._scaler.transform(features).astype(np.float32)
 
     def _retrieve(self, features, standardized, y, weight, neighbors, random_state, n_jobs):

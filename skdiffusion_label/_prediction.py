@@ -1,8 +1,10 @@
 """Prediction with a fitted label diffusion model."""
 
+from numbers import Integral
+
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skdiffusion_label._prior import prior_mean
@@ -19,9 +21,12 @@ from skdiffusion_label.diffusion import (
     NoiseSchedule,
     add_noise,
     class_probabilities,
+    draw_probabilities,
+    first_timestep_with_signal,
 )
 
 _ROWS_PER_CHUNK = 4096
+_PURIFYING_SIGNAL = 0.4
 
 
 def build_model(estimator, n_inputs, n_classes):
@@ -33,10 +38,9 @@ def build_model(estimator, n_inputs, n_classes):
             estimator.n_timesteps,
             estimator.hidden_size,
             estimator.encoder,
-            estimator.dropout,
         )
     schedule = NoiseSchedule(estimator.noise_schedule, estimator.n_timesteps)
-    return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, estimator.prediction_type)
+    return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, estimator.prediction_type_)
 
 
 def starting_noise(n_draws, n_classes, generator):
@@ -95,7 +99,8 @@ class LabelDiffusionPredictor:
         ndarray of shape (n_samples, n_classes), dtype=float64
         """
         proba = self.predict_proba(X)
-        return np.log(np.maximum(proba, np.finfo(proba.dtype).tiny))
+        with np.errstate(divide="ignore"):
+            return np.log(proba)
 
     def staged_predict_proba(self, X):
         """Predict the probability of each class as it stands after each denoising step.
@@ -108,7 +113,8 @@ class LabelDiffusionPredictor:
         Yields
         ------
         ndarray of shape (n_samples, n_classes), dtype=float64
-            ``n_sampling_steps`` times; the last one is that of ``predict_proba``.
+            ``n_sampling_steps`` times, or once for each timestep if there are fewer; the last one
+            is that of ``predict_proba``.
         """
         yield from self._predict_stages(X)
 
@@ -130,20 +136,19 @@ class LabelDiffusionPredictor:
         ndarray of shape (n_rows, n_samples)
             Labels as they were given to ``fit``.
         """
-        if not isinstance(n_samples, int | np.integer) or n_samples < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         check_is_fitted(self)
-        random_state = check_random_state(random_state)
-        generator = make_generator(random_state)
-        thresholds = random_state.uniform(size=n_samples)
-        features = self._transform(X)
-        columns = []
-        for threshold in thresholds:
-            start = starting_noise(1, len(self.classes_), generator)
-            proba = self._denoise(features, start, noise_generator=generator)[-1]
-            columns.append((proba.cumsum(axis=1) <= threshold).sum(axis=1))
-        codes = np.minimum(np.stack(columns, axis=1), len(self.classes_) - 1)
-        return self.classes_[codes]
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        generator = make_generator(check_random_state(random_state))
+        n_classes = len(self.classes_)
+        shape = (n_samples, n_classes)
+        start = torch.randn(shape, generator=generator, dtype=torch.float64)
+        thresholds = torch.rand((n_samples, 1, 1), generator=generator, dtype=torch.float64)
+        codes = []
+        for steps in self._chains(self._transform(X), start, noise_generator=generator):
+            proba = draw_probabilities(steps[-1], self.prediction_type_, self.temperature_).cpu()
+            codes.append((proba.cumsum(dim=2) <= thresholds).sum(dim=2))
+        codes = torch.cat(codes, dim=1).clamp(max=n_classes - 1)
+        return self.classes_[codes.T.numpy()]
 
     def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
@@ -159,7 +164,8 @@ class LabelDiffusionPredictor:
         y : array-like of shape (n_samples,)
             Given labels, all of them among ``classes_``.
         timestep : int, default=None
-            From 0 to ``n_timesteps - 1``; seven tenths of ``n_timesteps`` by default.
+            From 0 to ``n_timesteps - 1``. By default the one at which the label's coefficient is
+            0.4.
 
         Returns
         -------
@@ -167,19 +173,19 @@ class LabelDiffusionPredictor:
             Rows sum to one; columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        timestep = int(0.7 * self.n_timesteps) if timestep is None else timestep
-        if timestep not in range(self.n_timesteps):
-            raise ValueError(
-                f"timestep must be an integer from 0 to {self.n_timesteps - 1}, got {timestep!r}."
-            )
-        y = np.asarray(y)
+        if timestep is None:
+            schedule = NoiseSchedule(self.noise_schedule, self.n_timesteps)
+            timestep = first_timestep_with_signal(schedule, _PURIFYING_SIGNAL)
+        check_scalar(timestep, "timestep", Integral, min_val=0, max_val=self.n_timesteps - 1)
+        y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
         y_codes = np.searchsorted(self.classes_, y)
-        start = torch.from_numpy(self.initial_noise_)
-        return self._denoise(self._transform(X), start, y_codes=y_codes, timestep=timestep)[-1]
+        start = torch.tensor(self.initial_noise_)
+        stages = self._denoise(self._transform(X), start, y_codes=y_codes, timestep=int(timestep))
+        return stages[-1]
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -214,13 +220,12 @@ class LabelDiffusionPredictor:
 
     def _predict_stages(self, X):
         check_is_fitted(self)
-        start = torch.from_numpy(self.initial_noise_)
-        return self._denoise(self._transform(X), start)
+        return self._denoise(self._transform(X), torch.tensor(self.initial_noise_))
 
     def _denoise(self, inputs, start, **options):
         """Return the probabilities (n_samples, n_classes) after each step from ``start``."""
         chunks = [
-            [class_probabilities(y_0, self.prediction_type, self.temperature_) for y_0 in steps]
+            [class_probabilities(y_0, self.prediction_type_, self.temperature_) for y_0 in steps]
             for steps in self._chains(inputs, start, **options)
         ]
         return [torch.cat(stage).cpu().numpy() for stage in zip(*chunks, strict=True)]

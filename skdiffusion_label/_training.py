@@ -16,15 +16,21 @@ from skdiffusion_label.diffusion import (
 
 _AUTO_N_UPDATES = 1000
 _AUTO_N_EPOCHS = (5, 200)
-_N_TEMPERATURE_ROWS = 2000
+_MAX_TEMPERATURE_ENTRIES = 500_000
+_AUTO_MAX_CLASSES_OF_SAMPLE = 20
 
 
-def train(estimator, inputs, y, weight, held_out, random_state, device):
+def train(estimator, inputs, X, y, weight, held_out, random_state, device):
     """Train on ``inputs`` (condition, prior means or None) and set what ``predict_proba`` needs.
 
-    Rows of zero ``weight`` are left out; ``held_out`` ones decide about early stopping.
+    Rows of zero ``weight`` are left out; those with weight in ``held_out`` decide about early
+    stopping. ``X`` is what ``fit`` was given, for callbacks.
     """
     n_classes = len(estimator.classes_)
+    estimator.prediction_type_ = estimator.prediction_type
+    if estimator.prediction_type == "auto":
+        few = n_classes <= _AUTO_MAX_CLASSES_OF_SAMPLE
+        estimator.prediction_type_ = "sample" if few else "logits"
     rows = np.flatnonzero(weight > 0)
     settings = _settings(estimator, len(rows))
     generator = make_generator(random_state)
@@ -42,16 +48,11 @@ def train(estimator, inputs, y, weight, held_out, random_state, device):
     data = TrainingData(
         condition, distributions, to_tensor(weight[rows], torch.float32, device), means
     )
-    validation = tuple(None if array is None else array[held_out] for array in inputs)
-    _run_epochs(
-        estimator,
-        train_denoiser(model, data, settings, generator),
-        settings,
-        validation,
-        y[held_out],
-    )
+    epochs = train_denoiser(model, data, settings, generator)
+    _run_epochs(estimator, epochs, settings, (inputs, y, held_out), X)
     if estimator.temperature == "auto":
-        rows = np.sort(random_state.permutation(rows)[:_N_TEMPERATURE_ROWS])
+        n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
+        rows = np.sort(random_state.permutation(rows)[:n_rows])
         estimator.temperature_ = _best_temperature(estimator, inputs, rows)
 
 
@@ -67,6 +68,7 @@ def _settings(estimator, n_rows):
         weight_decay=estimator.weight_decay,
         warmup_fraction=estimator.warmup_fraction,
         ema_decay=estimator.ema_decay,
+        dropout=estimator.dropout,
         label_weighting=estimator.label_weighting,
     )
 
@@ -85,48 +87,57 @@ def _initial_model(estimator, n_inputs, n_classes, generator):
     else:
         model.denoiser.initialize(generator)
         estimator.loss_curve_ = []
-        estimator.validation_scores_ = [] if estimator.early_stopping else None
+        estimator.validation_scores_ = None
+    if not estimator.early_stopping:
+        estimator.validation_scores_ = None
+    elif estimator.validation_scores_ is None:
+        estimator.validation_scores_ = []
     return model
 
 
-def _run_epochs(estimator, epochs, settings, validation, y_validation):
+def _run_epochs(estimator, epochs, settings, validation, X):
     """Watch the epochs: callbacks, printed progress, early stopping, the best epoch's weights."""
     context = estimator._init_callback_context(max_subtasks=settings.n_epochs)
-    context.call_on_fit_task_begin(estimator=estimator)
+    data = {"estimator": estimator, "X": X, "y": validation[1]}
+    context.call_on_fit_task_begin(**data)
+    n_warmup = settings.warmup_fraction * settings.n_epochs
     best_score, best_weights, n_without_gain = -1.0, None, 0
     for epoch, (loss, averaged) in enumerate(epochs, start=1):
         task = context.subcontext(task_name="epoch")
-        task.call_on_fit_task_begin(estimator=estimator)
+        task.call_on_fit_task_begin(**data)
         estimator.loss_curve_.append(loss)
         estimator.n_iter_ = len(estimator.loss_curve_)
         message = f"Epoch {epoch}/{settings.n_epochs}, loss {loss:.4f}"
         if estimator.early_stopping:
             estimator.weights_ = module_to_arrays(averaged.denoiser)
-            score = _accuracy_on_given_labels(estimator, validation, y_validation)
+            score = _accuracy_on_given_labels(estimator, *validation)
             estimator.validation_scores_.append(score)
             message += f", accuracy on held-out given labels {score:.4f}"
-            n_without_gain += 1
+            n_without_gain += epoch > n_warmup
             if score > best_score:
                 best_score, best_weights, n_without_gain = score, estimator.weights_, 0
         if estimator.verbose:
             print(message)
         stop = task.call_on_fit_task_end(
-            estimator=estimator,
+            **data,
             reconstruction_attributes=lambda: {"weights_": module_to_arrays(averaged.denoiser)},  # noqa: B023
         )
         if stop or n_without_gain >= estimator.n_iter_no_change:
             break
     estimator.weights_ = best_weights or module_to_arrays(averaged.denoiser)
-    context.call_on_fit_task_end(estimator=estimator)
+    context.call_on_fit_task_end(**data)
 
 
-def _accuracy_on_given_labels(estimator, inputs, y):
-    proba = estimator._denoise(inputs, torch.from_numpy(estimator.initial_noise_))[-1]
-    return float(np.mean(estimator.classes_[proba.argmax(axis=1)] == y))
+def _accuracy_on_given_labels(estimator, inputs, y, weight):
+    rows = np.flatnonzero(weight > 0)
+    inputs = tuple(None if array is None else array[rows] for array in inputs)
+    proba = estimator._denoise(inputs, torch.tensor(estimator.initial_noise_))[-1]
+    hits = estimator.classes_[proba.argmax(axis=1)] == y[rows]
+    return float(np.average(hits, weights=weight[rows]))
 
 
 def _best_temperature(estimator, inputs, rows):
     inputs = tuple(None if array is None else array[rows] for array in inputs)
-    labels = estimator._sample(inputs, torch.from_numpy(estimator.initial_noise_))
+    labels = estimator._sample(inputs, torch.tensor(estimator.initial_noise_))
     target = torch.from_numpy(estimator.label_distributions_[rows].astype(np.float64))
-    return fit_temperature(labels, estimator.prediction_type, target)
+    return fit_temperature(labels, estimator.prediction_type_, target)

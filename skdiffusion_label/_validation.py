@@ -23,9 +23,10 @@ def check_training_data(estimator, X, y, sample_weight, neighbors):
     neighbors : ndarray of shape (n_samples, n_neighbors) or None
     """
     extractor = estimator.feature_extractor
-    previous_classes = getattr(estimator, "classes_", None) if estimator.warm_start else None
+    continues = estimator.warm_start and hasattr(estimator, "weights_")
+    checks = {"dtype": _DTYPES, "ensure_min_samples": 2, "reset": not continues}
     if extractor is None:
-        X, y = validate_data(estimator, X, y, dtype=_DTYPES, ensure_min_samples=2)
+        X, y = validate_data(estimator, X, y, **checks)
     else:
         check_consistent_length(X, y)
     check_classification_targets(y)
@@ -36,25 +37,32 @@ def check_training_data(estimator, X, y, sample_weight, neighbors):
         neighbors = check_neighbors(neighbors, len(sample_weight))
     if extractor is not None:
         extractor = clone(extractor).fit(X, y)
-        X, y = validate_data(
-            estimator, extractor.transform(X), y, dtype=_DTYPES, ensure_min_samples=2
-        )
+        X, y = validate_data(estimator, extractor.transform(X), y, **checks)
     classes = np.unique(y)
-    if previous_classes is not None and not np.array_equal(previous_classes, classes):
+    if continues and not np.array_equal(estimator.classes_, classes):
         raise ValueError(
-            f"warm_start=True needs y to have the classes of the previous fit, {previous_classes}, "
-            f"got {classes}."
+            "warm_start=True needs y to have the classes of the previous fit, "
+            f"{estimator.classes_}, got {classes}."
         )
-    sample_weight = sample_weight * compute_sample_weight(estimator.class_weight, y)
-    sample_weight /= sample_weight[sample_weight > 0].mean()
+    class_weight = compute_sample_weight(estimator.class_weight, y)
+    if class_weight.min() < 0:
+        raise ValueError(f"class_weight must not be negative, got {estimator.class_weight}.")
+    sample_weight = sample_weight * class_weight
+    positive = sample_weight > 0
+    if positive.sum() < 2:
+        raise ValueError(
+            "sample_weight and class_weight must leave at least two rows of positive weight, got "
+            f"{positive.sum()}."
+        )
+    sample_weight /= sample_weight[positive].mean()
     estimator.feature_extractor_ = extractor
     estimator.classes_ = classes
     return X, y, sample_weight.astype(np.float32), neighbors
 
 
-def choose_held_out_rows(estimator, sample_weight, random_state):
-    """Choose the rows that are held out for early stopping, as a mask (n_samples,)."""
-    held_out = np.zeros(len(sample_weight), dtype=bool)
+def hold_out(estimator, sample_weight, random_state):
+    """Return the weights (n_samples,) of rows held out for early stopping, zero for the others."""
+    held_out = np.zeros_like(sample_weight)
     if not estimator.early_stopping:
         return held_out
     rows = random_state.permutation(np.flatnonzero(sample_weight > 0))
@@ -64,5 +72,6 @@ def choose_held_out_rows(estimator, sample_weight, random_state):
             f"validation_fraction={estimator.validation_fraction} must leave at least two rows to "
             f"train on, got {len(rows)} rows of positive weight."
         )
-    held_out[rows[:n_held_out]] = True
+    rows = rows[:n_held_out]
+    held_out[rows] = sample_weight[rows]
     return held_out

@@ -3,7 +3,11 @@
 from skdiffusion_label.diffusion._denoiser import LabelDenoiser
 from skdiffusion_label.diffusion._forward import add_noise, label_from_noise, noise_from_label
 from skdiffusion_label.diffusion._model import PREDICTION_TYPES, SAMPLERS, LabelDiffusion
-from skdiffusion_label.diffusion._readout import class_probabilities, fit_temperature
+from skdiffusion_label.diffusion._readout import (
+    class_probabilities,
+    draw_probabilities,
+    fit_temperature,
+)
 from skdiffusion_label.diffusion._samplers import (
     ddim_steps,
     ddpm_steps,
@@ -27,6 +31,7 @@ __all__ = [
     "class_probabilities",
     "ddim_steps",
     "ddpm_steps",
+    "draw_probabilities",
     "first_timestep_with_signal",
     "fit_temperature",
     "forward_posterior",

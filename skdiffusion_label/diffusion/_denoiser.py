@@ -35,10 +35,8 @@ class LabelDenoiser(nn.Module):
         n_timesteps: int,
         hidden_size: int = 256,
         encoder: str = "linear",
-        dropout: float = 0.0,
     ):
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
         self.encoder = _encoder(encoder, n_features, hidden_size)
         self.encoder_norm = nn.BatchNorm1d(hidden_size)
         # One linear layer on the concatenation of y_t and features, kept in two parts so that the
@@ -52,7 +50,6 @@ class LabelDenoiser(nn.Module):
 
     def encode(self, features: Tensor) -> Condition:
         """Compute from ``features`` (b, d) all that does not depend on the diffused label."""
-        features = self.dropout(features)
         return self.encoder_norm(self.encoder(features)), self.feature_input(features)
 
     def forward(self, y_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
@@ -84,9 +81,13 @@ class LabelDenoiser(nn.Module):
 
 
 def _encoder(name: str, n_features: int, hidden_size: int) -> nn.Module:
-    linear = nn.Linear(n_features, hidden_size)
+    # No bias before batch normalization, which would take it away again.
     if name == "linear":
-        return linear
+        return nn.Linear(n_features, hidden_size, bias=False)
     if name == "mlp":
-        return nn.Sequential(linear, nn.ReLU(), nn.Linear(hidden_size, hidden_size))
+        return nn.Sequential(
+            nn.Linear(n_features, hidden_size),
+            nn.ReLU(),
+            nn.Linear(hidden_size, hidden_size, bias=False),
+        )
     raise ValueError(f"encoder must be 'linear' or 'mlp', got {name!r}.")

@@ -1,25 +1,29 @@
 """From sampled labels to class probabilities."""
 
-import math
-
 import torch
 from torch import Tensor
 
-_TEMPERATURES = torch.logspace(-3, 1.5, 91, dtype=torch.float64).tolist()
+_LOG10_TEMPERATURES = (-2.0, 1.5)
+_GRID_SIZE = 15
 
 
-def class_probabilities(y_0: Tensor, prediction_type: str, temperature: float) -> Tensor:
-    """Turn labels ``y_0`` (draws, n, k) into probabilities (n, k), the mean over the draws.
+def draw_probabilities(y_0: Tensor, prediction_type: str, temperature: float) -> Tensor:
+    """Turn labels ``y_0`` (..., k) into probabilities of the same shape.
 
-    A label in one-hot space is scored by its distance from each class's corner, ``softmax(-(y_0 -
-    1)^2 / temperature)``: the published read-off has ``temperature=1``. A label that is itself a
-    distribution ("logits") is raised to the power ``1 / temperature``.
+    A label in one-hot space is scored by its distance from each class's corner,
+    ``-(y_0 - 1)^2``; the published read-off is the softmax of these scores, at ``temperature=1``.
+    A label that is itself a distribution ("logits") is raised to the power ``1 / temperature``.
     """
     if prediction_type == "logits":
         scores = y_0.clamp(min=1e-30).log()
     else:
         scores = -(y_0 - 1).square()
-    return (scores / temperature).softmax(dim=-1).mean(dim=0)
+    return (scores / temperature).softmax(dim=-1)
+
+
+def class_probabilities(y_0: Tensor, prediction_type: str, temperature: float) -> Tensor:
+    """Return the mean (n, k) of :func:`draw_probabilities` over draws ``y_0`` (draws, n, k)."""
+    return draw_probabilities(y_0, prediction_type, temperature).mean(dim=0)
 
 
 def fit_temperature(y_0: Tensor, prediction_type: str, label_distributions: Tensor) -> float:
@@ -30,8 +34,10 @@ def fit_temperature(y_0: Tensor, prediction_type: str, label_distributions: Tens
         log_proba = proba.clamp(min=1e-12).log()
         return -float((label_distributions * log_proba).sum(dim=1).mean())
 
-    losses = [cross_entropy(temperature) for temperature in _TEMPERATURES]
-    best = min(
-        range(len(losses)), key=lambda i: losses[i] if math.isfinite(losses[i]) else math.inf
-    )
-    return _TEMPERATURES[best]
+    low, high = _LOG10_TEMPERATURES
+    for _ in range(2):  # a coarse grid, then a fine one around its best point
+        grid = torch.linspace(low, high, _GRID_SIZE, dtype=torch.float64)
+        best = min(grid.tolist(), key=lambda exponent: cross_entropy(10**exponent))
+        step = (high - low) / (_GRID_SIZE - 1)
+        low, high = max(low, best - step), min(high, best + step)
+    return 10**best

@@ -19,7 +19,7 @@ PredictLabel = Callable[[Tensor, Tensor], Tensor]
 def sampling_timesteps(
     schedule: NoiseSchedule, n_steps: int, *, start: int | None = None
 ) -> list[int]:
-    """Return exactly ``n_steps`` timesteps in falling order, evenly from ``start`` down to 0."""
+    """Return exactly ``n_steps`` timesteps, evenly from ``start`` down to 0; one is ``start``."""
     start = schedule.n_timesteps - 1 if start is None else start
     n_steps = min(n_steps, start + 1)
     if n_steps == 1:

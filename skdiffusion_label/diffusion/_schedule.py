@@ -15,7 +15,8 @@ class NoiseSchedule(torch.nn.Module):
 
     The published schedule is "cosine" (Nichol and Dhariwal 2021). The other names are those of CARD
     (Han et al. 2022); their betas run from 1e-4 to 0.02 at 1,000 timesteps and grow in proportion
-    for fewer, so that the process always ends close to pure noise ("const": 0.02 throughout).
+    for fewer, so that from ten timesteps on each process ends close to pure noise ("const": 0.02
+    throughout).
 
     ``alphas_cumprod`` (n_timesteps,) is float64 and strictly decreasing.
     """

@@ -22,7 +22,8 @@ class TrainingSettings:
     warmup_fraction: float = 0.05
     ema_decay: float = 0.999
     max_grad_norm: float = 1.0
-    label_weighting: str = "agreement"
+    dropout: float = 0.2
+    label_weighting: str = "uniform"
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,11 @@ def train_denoiser(
         total = torch.zeros((), device=data.features.device)
         order = torch.randperm(len(data), generator=generator).to(data.features.device)
         for rows in order.tensor_split(n_batches):
-            factor = learning_rate_factor(update / n_updates, settings.warmup_fraction)
+            # At the middle of the update, so that the first one of a warm-up moves too.
+            progress = (update + 0.5) / n_updates
+            factor = learning_rate_factor(progress, settings.warmup_fraction)
             optimizer.param_groups[0]["lr"] = settings.learning_rate * factor
-            loss = _batch_loss(model, data, rows, settings.label_weighting, generator)
+            loss = _batch_loss(model, data, rows, settings, generator)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
@@ -112,11 +115,22 @@ def draw_labels(distributions: Tensor, uniforms: Tensor) -> Tensor:
     return (cumulative <= threshold).sum(dim=1).clamp(max=distributions.shape[1] - 1)
 
 
+def drop_features(features: Tensor, dropout: float, generator: torch.Generator) -> Tensor:
+    """Set a share ``dropout`` of ``features`` (b, d) to zero and scale up the rest.
+
+    torch's own dropout would draw from the global generator.
+    """
+    if dropout == 0:
+        return features
+    kept = torch.rand(features.shape, generator=generator) >= dropout
+    return features * kept.to(features.device) / (1 - dropout)
+
+
 def _batch_loss(
     model: LabelDiffusion,
     data: TrainingData,
     rows: Tensor,
-    label_weighting: str,
+    settings: TrainingSettings,
     generator: torch.Generator,
 ) -> Tensor:
     device = data.features.device
@@ -127,10 +141,9 @@ def _batch_loss(
     t = antithetic_timesteps(len(rows), model.schedule.n_timesteps, generator)
     y_codes = draw_labels(distributions, uniforms.to(device))
     weights = data.sample_weight[rows]
-    if label_weighting == "agreement":
+    if settings.label_weighting == "agreement":
         weights = weights * distributions.gather(1, y_codes.unsqueeze(1)).squeeze(1)
     weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
     prior_mean = None if data.prior_mean is None else data.prior_mean[rows]
-    return model.loss(
-        y_codes, noise.to(device), t.to(device), data.features[rows], weights, prior_mean
-    )
+    features = drop_features(data.features[rows], settings.dropout, generator)
+    return model.loss(y_codes, noise.to(device), t.to(device), features, weights, prior_mean)

@@ -7,6 +7,7 @@ from skdiffusion_label.retrieval._search import find_neighbors
 
 _MAX_QUERIES = 4000
 _N_STANDARD_ERRORS = 2.0
+_N_EFFECTIVE_VOTES = (10.0, 5.0)
 
 
 def candidate_n_neighbors(n_samples, n_classes):
@@ -69,9 +70,27 @@ def choose_retrieval(
         neighbors = find_neighbors(space, max(grid), metric=metric, rows=rows)
         for k in grid:
             votes = count_votes(neighbors[:, :k], y_codes, n_classes, sample_weight)
-            losses[name, k] = _log_loss_of_given_labels(votes, y_codes[rows])
+            losses[name, k] = _losses(annotator_distributions(votes, y_codes[rows]), y_codes[rows])
     best_space, _ = min(losses, key=lambda pair: losses[pair].mean())
     return best_space, _first_not_beaten([(k, losses[best_space, k]) for k in grid])
+
+
+def choose_annotators(votes, y_codes, sample_weight=None):
+    """Fit :func:`annotator_distributions` with the number of independent votes that fits best.
+
+    Ten, unless five foretell the given labels better by more than two standard errors.
+
+    Parameters
+    ----------
+    votes, y_codes, sample_weight
+        See :func:`annotator_distributions`, whose result is returned.
+    """
+    rows = slice(None) if sample_weight is None else sample_weight > 0
+    fits = [
+        annotator_distributions(votes, y_codes, sample_weight, n_effective_votes=n)
+        for n in _N_EFFECTIVE_VOTES
+    ]
+    return _first_not_beaten([(fit, _losses(fit, y_codes)[rows]) for fit in fits])
 
 
 def _first_not_beaten(candidates):
@@ -83,7 +102,8 @@ def _first_not_beaten(candidates):
     return best if significant else first
 
 
-def _log_loss_of_given_labels(votes, given):
-    _, neighbor_posterior, transition_matrix = annotator_distributions(votes, given)
-    foretold = np.einsum("nk,nk->n", neighbor_posterior, transition_matrix[:, given].T)
+def _losses(fit, y_codes):
+    """Return the log loss of each given label as its neighbors foretell it."""
+    _, neighbor_posterior, transition_matrix = fit
+    foretold = np.einsum("nk,nk->n", neighbor_posterior, transition_matrix[:, y_codes].T)
     return -np.log(np.maximum(foretold, 1e-12))

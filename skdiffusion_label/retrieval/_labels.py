@@ -2,7 +2,6 @@
 
 import numpy as np
 
-_EFFECTIVE_VOTES = 10.0
 _N_ROUNDS = 10
 _SMOOTHING = 1e-2
 
@@ -65,13 +64,13 @@ def vote_distributions(votes, y_codes, sample_weight=None):
     return ballots / totals
 
 
-def annotator_distributions(votes, y_codes, sample_weight=None):
+def annotator_distributions(votes, y_codes, sample_weight=None, *, n_effective_votes=10.0):
     """Take neighbors, and the row's own label, as annotators with unknown confusion matrices.
 
     Expectation maximization after Dawid and Skene (1979): given a guess of the true labels, count
     how the true label of a row goes with its own given label and with those of its neighbors; given
     these two matrices, infer the true labels anew. Neighbors resemble each other, so all of them
-    together count as at most ten independent votes.
+    together count as at most ``n_effective_votes`` independent votes.
 
     Parameters
     ----------
@@ -81,6 +80,8 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
         Each row's own given label.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weight of each row in the matrices. The own label of a row with weight zero is not used.
+    n_effective_votes : float, default=10.0
+        Number of independent votes that the neighbors of a row are worth together.
 
     Returns
     -------
@@ -100,7 +101,7 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
     weight = np.ones(n_samples, dtype=np.float32) if sample_weight is None else sample_weight
     has_own = weight > 0
     n_votes = votes.sum(axis=1, keepdims=True)
-    votes = votes * np.minimum(1, _EFFECTIVE_VOTES / np.maximum(n_votes, 1e-12))
+    votes = votes * np.minimum(1, n_effective_votes / np.maximum(n_votes, 1e-12))
     posterior = vote_distributions(votes, y_codes, sample_weight) ** 2
     posterior /= posterior.sum(axis=1, keepdims=True)
     for _ in range(_N_ROUNDS):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skdiffusion_label.retrieval._choice import candidate_n_neighbors, choose_retrieval
-from skdiffusion_label.retrieval._labels import (
-    annotator_distributions,
-    count_votes,
-    vote_distributions,
+from skdiffusion_label.retrieval._choice import (
+    candidate_n_neighbors,
+    choose_annotators,
+    choose_retrieval,
 )
+from skdiffusion_label.retrieval._labels import count_votes, vote_distributions
 from skdiffusion_label.retrieval._search import find_neighbors
 from skdiffusion_label.retrieval._space import supervised_space
 
@@ -75,7 +75,7 @@ def retrieve_labels(
     algorithm : {"auto", "exact", "pynndescent"}, default="auto"
         See :func:`find_neighbors`.
     label_aggregation : {"annotators", "vote"}, default="annotators"
-        :func:`annotator_distributions` or :func:`vote_distributions`.
+        :func:`choose_annotators` or :func:`vote_distributions`.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows' votes. A row of weight zero has no say.
     neighbors : ndarray of shape (n_samples, n_neighbors), default=None
@@ -121,7 +121,7 @@ def retrieve_labels(
     votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
     transition_matrix = None
     if label_aggregation == "annotators":
-        distributions, _, transition_matrix = annotator_distributions(votes, y_codes, sample_weight)
+        distributions, _, transition_matrix = choose_annotators(votes, y_codes, sample_weight)
     else:
         distributions = vote_distributions(votes, y_codes, sample_weight)
     return Retrieval(neighbors, distributions, space, transition_matrix)

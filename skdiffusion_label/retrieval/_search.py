@@ -12,6 +12,7 @@ _SECONDS_PER_CANDIDATE = 2e-9
 _COMPILE_SECONDS = 24.0
 
 _BLOCK_BYTES = 1 << 27
+_MAX_SIZE_IN_FLOAT64 = 1e9  # rows squared times features: about a tenth of a second
 _pynndescent_lock = threading.Lock()  # its build aborts the process with some numba layers
 
 
@@ -46,28 +47,43 @@ def find_neighbors(
     -------
     neighbors : ndarray of shape (n_queries, min(n_neighbors, n_samples - 1)), dtype=int64
         Indices, the nearest first.
+
+    Notes
+    -----
+    Distances are computed from the centered points, in float64 where ``n_samples`` squared times
+    ``n_features`` is at most 1e9, else in float32: there, squared distances that differ by less
+    than 1e-7 of the largest squared distance from the center are not told apart.
     """
-    points = _comparable_points(features, metric)
+    points, is_zero = _comparable_points(features, metric)
     n_samples = len(points)
     n_neighbors = min(n_neighbors, n_samples - 1)
     if rows is not None:
-        return _search_exactly(points, n_neighbors, metric, rows)
+        return _search_exactly(points, is_zero, n_neighbors, rows)
     if algorithm == "auto":
         algorithm = "exact" if _exact_is_cheaper(*points.shape) else "pynndescent"
     if algorithm == "exact":
-        return _search_exactly(points, n_neighbors, metric, np.arange(n_samples))
+        return _search_exactly(points, is_zero, n_neighbors, np.arange(n_samples))
     neighbors = _search_approximately(points, n_neighbors, random_state, n_jobs)
-    return _repair(neighbors, points, n_neighbors, metric)
+    return _repair(neighbors, points, is_zero, n_neighbors)
 
 
 def _comparable_points(features, metric):
-    """Center or normalize in float64, so that a large offset does not eat float32's digits."""
+    """Return points whose Euclidean distances order as ``metric`` does, and which rows are zero.
+
+    Among unit vectors the Euclidean distance orders as the cosine does. Centered and scaled in
+    float64, so that neither a large offset nor the unit of measurement eats float32's digits.
+    """
+    points = features.astype(np.float64)
+    is_zero = np.zeros(len(points), dtype=bool)
     if metric == "cosine":
-        norms = np.linalg.norm(features.astype(np.float64, copy=False), axis=1, keepdims=True)
-        points = np.divide(features, norms, where=norms > 0, out=np.zeros(features.shape))
-    else:
-        points = features - features.mean(axis=0, dtype=np.float64)
-    return np.require(points, dtype=np.float32, requirements=["C", "W"])
+        points /= np.maximum(np.abs(points).max(axis=1, keepdims=True), np.finfo(float).tiny)
+        norms = np.linalg.norm(points, axis=1, keepdims=True)
+        is_zero = norms[:, 0] == 0
+        points /= np.where(norms == 0, 1, norms)
+    points -= points.mean(axis=0)
+    scale = 1.0 if metric == "cosine" else np.abs(points).max()
+    dtype = np.float64 if points.size * len(points) <= _MAX_SIZE_IN_FLOAT64 else np.float32
+    return np.ascontiguousarray(points / (scale or 1.0), dtype=dtype), is_zero
 
 
 def _exact_is_cheaper(n_samples, n_features):
@@ -77,17 +93,21 @@ def _exact_is_cheaper(n_samples, n_features):
     return exact <= approximate
 
 
-def _search_exactly(points, n_neighbors, metric, rows):
+def _search_exactly(points, is_zero, n_neighbors, rows):
     points = torch.from_numpy(points)
     rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))
-    # |q - p|^2 orders like |p|^2 / 2 - q.p; unit vectors need no first term.
-    offset = points.square().sum(dim=1) / 2 if metric == "euclidean" else None
+    zero_columns = torch.from_numpy(np.flatnonzero(is_zero))
+    rows_per_block = max(1, _BLOCK_BYTES // (points.element_size() * len(points)))
+    half_squares = points.square().sum(dim=1) / 2
     neighbors = torch.empty((len(rows), n_neighbors), dtype=torch.int64)
-    for block in torch.arange(len(rows)).split(max(1, _BLOCK_BYTES // (4 * len(points)))):
-        similarity = points[rows[block]] @ points.T
-        if offset is not None:
-            similarity -= offset
-        similarity[torch.arange(len(block)), rows[block]] = -torch.inf
+    for block in torch.arange(len(rows)).split(rows_per_block):
+        queries = rows[block]
+        # |q - p|^2 / 2 less what is the same for all p, with the sign of a similarity.
+        similarity = points[queries] @ points.T
+        similarity -= half_squares
+        # A cosine distance of 1 is the squared distance 2 of orthogonal unit vectors.
+        similarity[:, zero_columns] = half_squares[queries].unsqueeze(1) - 1
+        similarity[torch.arange(len(block)), queries] = -torch.inf
         neighbors[block] = similarity.topk(n_neighbors, dim=1).indices
     return neighbors.numpy()
 
@@ -98,7 +118,7 @@ def _search_approximately(points, n_neighbors, random_state, n_jobs):
     n_samples = len(points)
     with _pynndescent_lock:
         index = NNDescent(
-            points,  # normalized already under cosine
+            points.astype(np.float32),
             metric="euclidean",
             n_neighbors=min(max(30, n_neighbors + 1), n_samples - 1),
             random_state=random_state,
@@ -111,7 +131,7 @@ def _search_approximately(points, n_neighbors, random_state, n_jobs):
     return np.take_along_axis(graph, others_first, axis=1)[:, :n_neighbors].astype(np.int64)
 
 
-def _repair(neighbors, points, n_neighbors, metric):
+def _repair(neighbors, points, is_zero, n_neighbors):
     """Search again, exactly, for each row whose approximate neighbors cannot be right."""
     n_samples = len(points)
     if neighbors.shape[1] < n_neighbors:
@@ -121,11 +141,9 @@ def _repair(neighbors, points, n_neighbors, metric):
         ordered = np.sort(neighbors, axis=1)
         bad = (ordered[:, 0] < 0) | (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
         bad |= (neighbors == np.arange(n_samples)[:, None]).any(axis=1)
-        if metric == "cosine":
-            # Among unit vectors a zero vector looks nearer than its cosine distance of 1.
-            is_zero = ~points.any(axis=1)
-            bad |= is_zero | is_zero[neighbors].any(axis=1)
+        # Among unit vectors a zero vector looks nearer than its cosine distance of 1.
+        bad |= is_zero | is_zero[neighbors].any(axis=1)
     rows = np.flatnonzero(bad)
     if len(rows):
-        neighbors[rows] = _search_exactly(points, n_neighbors, metric, rows)
+        neighbors[rows] = _search_exactly(points, is_zero, n_neighbors, rows)
     return neighbors

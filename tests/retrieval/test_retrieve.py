@@ -1,0 +1,297 @@
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.neighbors import KNeighborsTransformer
+
+from skdiffusion_label.retrieval import (
+    _retrieve,
+    check_neighbors,
+    choose_annotators,
+    count_votes,
+    find_neighbors,
+    retrieve_labels,
+    supervised_space,
+    vote_distributions,
+)
+
+
+def problem(n_samples=300, noise_rate=0.3, seed=0):
+    """Return features, standardized features, true and given labels of three blobs."""
+    features, true = make_blobs(n_samples, 4, centers=3, cluster_std=2.0, random_state=seed)
+    rng = np.random.default_rng(seed)
+    wrong = rng.random(n_samples) < noise_rate
+    given = np.where(wrong, rng.integers(3, size=n_samples), true)
+    standardized = (features - features.mean(axis=0)) / features.std(axis=0)
+    return features, standardized.astype(np.float32), true, given
+
+
+# Retrieval
+
+
+@pytest.mark.parametrize("aggregation", ["annotators", "vote"])
+@pytest.mark.parametrize("space", ["features", "standardized", "supervised"])
+def test_retrieval_is_search_then_vote_then_aggregation(space, aggregation):
+    features, standardized, _, given = problem()
+    found = retrieve_labels(
+        features,
+        standardized,
+        given,
+        3,
+        n_neighbors=7,
+        metric="euclidean",
+        space=space,
+        label_aggregation=aggregation,
+    )
+    points = {
+        "features": features,
+        "standardized": standardized,
+        "supervised": supervised_space(standardized, given, 3),
+    }[space]
+    neighbors = find_neighbors(points, 7, metric="euclidean")
+    votes = count_votes(neighbors, given, 3)
+    np.testing.assert_array_equal(found.neighbors, neighbors)
+    assert found.space == space
+    if aggregation == "vote":
+        assert found.transition_matrix is None
+        np.testing.assert_array_equal(found.label_distributions, vote_distributions(votes, given))
+    else:
+        distributions, _, transition_matrix = choose_annotators(votes, given)
+        np.testing.assert_array_equal(found.label_distributions, distributions)
+        np.testing.assert_array_equal(found.transition_matrix, transition_matrix)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_retrieved_labels_are_right_more_often_than_the_given_ones(metric):
+    features, standardized, true, given = problem()
+    found = retrieve_labels(features, standardized, given, 3, metric=metric)
+    retrieved = found.label_distributions.argmax(axis=1)
+    assert (retrieved == true).mean() > (given == true).mean() + 0.1
+
+
+def test_auto_takes_what_the_choice_says(monkeypatch):
+    features, standardized, _, given = problem()
+    asked = {}
+
+    def choose(spaces, grid, *args, **kwargs):
+        asked.update(spaces=spaces, grid=list(grid))
+        return "standardized", 9
+
+    monkeypatch.setattr(_retrieve, "choose_retrieval", choose)
+    found = retrieve_labels(features, standardized, given, 3)
+    assert (found.space, found.neighbors.shape) == ("standardized", (300, 9))
+    assert list(asked["spaces"]) == ["features", "standardized", "supervised"]
+    assert asked["grid"] == [10, 25, 50]
+    # A space is judged by given labels that it has not seen, or it would flatter itself.
+    honest = supervised_space(standardized, given, 3, n_folds=5)
+    np.testing.assert_array_equal(asked["spaces"]["supervised"], honest)
+
+    retrieve_labels(features, standardized, given, 3, n_neighbors=4)
+    assert asked["grid"] == [4]
+    retrieve_labels(features, standardized, given, 3, space="features")
+    assert list(asked["spaces"]) == ["features"]
+
+
+def test_nothing_is_chosen_where_both_are_given(monkeypatch):
+    monkeypatch.setattr(_retrieve, "choose_retrieval", None)
+    features, standardized, _, given = problem()
+    found = retrieve_labels(features, standardized, given, 3, n_neighbors=4, space="features")
+    assert found.neighbors.shape == (300, 4)
+
+
+def test_neighbors_from_outside_take_the_place_of_the_search(monkeypatch):
+    monkeypatch.setattr(_retrieve, "find_neighbors", None)
+    features, standardized, _, given = problem()
+    neighbors = np.random.default_rng(0).integers(300, size=(300, 6))
+    found = retrieve_labels(
+        features, standardized, given, 3, neighbors=neighbors, label_aggregation="vote"
+    )
+    assert found.space == "given"
+    np.testing.assert_array_equal(found.neighbors, neighbors)
+    expected = vote_distributions(count_votes(neighbors, given, 3), given)
+    np.testing.assert_array_equal(found.label_distributions, expected)
+
+
+def test_search_gets_its_options(monkeypatch):
+    features, standardized, _, given = problem()
+    options = {}
+
+    def search(points, n_neighbors, **kwargs):
+        options.update(kwargs)
+        return find_neighbors(points, n_neighbors)
+
+    monkeypatch.setattr(_retrieve, "find_neighbors", search)
+    retrieve_labels(
+        features,
+        standardized,
+        given,
+        3,
+        n_neighbors=4,
+        space="features",
+        metric="euclidean",
+        algorithm="pynndescent",
+        random_state=3,
+        n_jobs=2,
+    )
+    assert options == dict(metric="euclidean", algorithm="pynndescent", random_state=3, n_jobs=2)
+
+
+@pytest.mark.parametrize("aggregation", ["annotators", "vote"])
+@pytest.mark.parametrize("space", ["auto", "supervised"])
+def test_row_of_weight_zero_has_no_say_but_gets_a_distribution(space, aggregation):
+    features, standardized, true, given = problem()
+    weight = (np.arange(300) % 5 > 0).astype(np.float32)
+    other = np.where(weight == 0, (given + 1) % 3, given)
+    first, second = (
+        retrieve_labels(
+            features,
+            standardized,
+            labels,
+            3,
+            space=space,
+            label_aggregation=aggregation,
+            sample_weight=weight,
+        )
+        for labels in (given, other)
+    )
+    assert first.space == second.space
+    np.testing.assert_array_equal(first.neighbors, second.neighbors)
+    np.testing.assert_array_equal(first.label_distributions, second.label_distributions)
+    unheard = first.label_distributions[weight == 0]
+    np.testing.assert_allclose(unheard.sum(axis=1), 1, rtol=1e-5)
+    assert (unheard.argmax(axis=1) == true[weight == 0]).mean() > 0.8
+
+
+@pytest.mark.parametrize("n_samples", [2, 3, 6])
+def test_few_rows_are_enough(n_samples):
+    features, standardized, _, _ = problem(n_samples)
+    found = retrieve_labels(features, standardized, np.arange(n_samples) % 2, 2)
+    assert found.neighbors.shape == (n_samples, n_samples - 1)
+    np.testing.assert_allclose(found.label_distributions.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_single_class_is_no_obstacle():
+    features, standardized, _, _ = problem(30)
+    found = retrieve_labels(features, standardized, np.zeros(30, dtype=np.int64), 1)
+    np.testing.assert_array_equal(found.label_distributions, np.ones((30, 1)))
+    np.testing.assert_array_equal(found.transition_matrix, [[1.0]])
+
+
+# Neighbors given from outside
+
+
+def graph_of(features, n_neighbors, mode):
+    return KNeighborsTransformer(n_neighbors=n_neighbors, mode=mode).fit_transform(features)
+
+
+@pytest.mark.parametrize("container", ["csr", "csc", "coo"])
+def test_distance_graph_is_read_nearest_first_without_the_row_itself(container):
+    features, *_ = problem(50)
+    graph = graph_of(features, 6, "distance").asformat(container)
+    neighbors = check_neighbors(graph, 50)
+    assert neighbors.dtype == np.int64
+    expected = find_neighbors(features, 6, metric="euclidean", algorithm="exact")
+    np.testing.assert_array_equal(neighbors, expected)
+
+
+def test_connectivity_graph_is_read_without_the_row_itself():
+    features, *_ = problem(50)
+    graph = graph_of(features, 6, "connectivity")
+    # In this mode the row itself is one of the six.
+    neighbors = check_neighbors(graph, 50)
+    expected = find_neighbors(features, 5, metric="euclidean", algorithm="exact")
+    np.testing.assert_array_equal(np.sort(neighbors, axis=1), np.sort(expected, axis=1))
+
+
+def test_distance_graph_with_shuffled_entries_is_read_nearest_first():
+    features, *_ = problem(50)
+    graph = graph_of(features, 6, "distance")
+    expected = check_neighbors(graph, 50)
+    rng = np.random.default_rng(0)
+    shuffled = graph.copy()
+    for row in range(50):
+        entries = slice(graph.indptr[row], graph.indptr[row + 1])
+        order = rng.permutation(7)
+        shuffled.indices[entries] = graph.indices[entries][order]
+        shuffled.data[entries] = graph.data[entries][order]
+    before = shuffled.copy()
+    np.testing.assert_array_equal(check_neighbors(shuffled, 50), expected)
+    np.testing.assert_array_equal(shuffled.indices, before.indices)
+    np.testing.assert_array_equal(shuffled.data, before.data)
+
+
+def test_sparse_array_is_read_as_a_sparse_matrix():
+    features, *_ = problem(50)
+    graph = graph_of(features, 6, "distance")
+    np.testing.assert_array_equal(
+        check_neighbors(sparse.csr_array(graph), 50), check_neighbors(graph, 50)
+    )
+
+
+def test_graph_in_which_duplicates_displace_a_row_keeps_as_many_columns():
+    features = np.repeat(np.random.default_rng(0).normal(size=(10, 3)), 5, axis=0)
+    graph = graph_of(features, 3, "distance")
+    stored = graph.indices.reshape(50, 4)
+    assert not (stored == np.arange(50)[:, None]).any(axis=1).all()
+    neighbors = check_neighbors(graph, 50)
+    assert neighbors.shape == (50, 3)
+    assert not (neighbors == np.arange(50)[:, None]).any()
+    assert (neighbors // 5 == np.arange(50)[:, None] // 5).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.uint64])
+def test_indices_of_any_integer_type_are_taken_as_they_are(dtype):
+    indices = np.array([[1, 2], [2, 0], [0, 1]], dtype=dtype)
+    neighbors = check_neighbors(indices, 3)
+    assert neighbors.dtype == np.int64
+    np.testing.assert_array_equal(neighbors, indices)
+
+
+def test_nested_list_of_indices_is_taken():
+    np.testing.assert_array_equal(check_neighbors([[1, 2], [2, 0], [0, 1]], 3)[0], [1, 2])
+
+
+def test_row_itself_is_left_out_wherever_it_stands():
+    indices = np.array([[0, 1, 2], [2, 1, 3], [3, 0, 2], [3, 2, 1]])
+    expected = [[1, 2], [2, 3], [3, 0], [2, 1]]
+    np.testing.assert_array_equal(check_neighbors(indices, 4), expected)
+
+
+def test_row_without_itself_loses_its_last_neighbor_where_another_has_itself():
+    indices = np.array([[0, 1, 2], [2, 0, 3], [3, 0, 1], [0, 1, 2]])
+    expected = [[1, 2], [2, 0], [3, 0], [0, 1]]
+    np.testing.assert_array_equal(check_neighbors(indices, 4), expected)
+
+
+def test_argument_is_left_as_it_is():
+    indices = np.array([[0, 1, 2], [2, 1, 3], [3, 0, 2], [3, 2, 1]])
+    before = indices.copy()
+    indices.flags.writeable = False
+    check_neighbors(indices, 4)
+    np.testing.assert_array_equal(indices, before)
+
+
+@pytest.mark.parametrize(
+    ("neighbors", "message"),
+    [
+        (np.zeros((3, 2), dtype=int), r"for each of the 4 training rows.*\(3, 2\)"),
+        (np.zeros(4, dtype=int), r"for each of the 4 training rows.*\(4,\)"),
+        (np.zeros((4, 0), dtype=int), r"at least one column.*\(4, 0\)"),
+        (np.zeros((4, 2, 2), dtype=int), r"for each of the 4 training rows"),
+        (np.array([[1.0], [0.0], [0.0], [0.0]]), "integer indices, got dtype float64"),
+        (np.array([[True], [False], [False], [False]]), "integer indices, got dtype bool"),
+        (np.array([["1"], ["0"], ["0"], ["0"]]), "integer indices, got dtype <U1"),
+        (np.array([[1], [0], [-1], [0]]), "from 0 to 3, got -1 to 1"),
+        (np.array([[1], [0], [4], [0]]), "from 0 to 3, got 0 to 4"),
+        (np.array([[1, 2], [0, 2], [1, 1], [0, 1]]), "row 2 hold an index more than once"),
+        (np.arange(4)[:, None], "another row than the row itself"),
+        (sparse.eye_array(3, format="csr"), r"shape \(4, 4\), got \(3, 3\)"),
+        (sparse.csr_array(np.ones((4, 3))), r"shape \(4, 4\), got \(4, 3\)"),
+        (sparse.csr_array(np.tri(4)), "same number of entries in each row, got 1 to 4"),
+        (sparse.csr_array((4, 4)), "at least one column"),
+        (sparse.eye_array(4, format="csr"), "another row than the row itself"),
+    ],
+)
+def test_impossible_neighbors_are_named_in_the_error(neighbors, message):
+    with pytest.raises(ValueError, match=message):
+        check_neighbors(neighbors, 4)

@@ -1,0 +1,475 @@
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import NearestNeighbors
+
+from skdiffusion_label.retrieval import _search, find_neighbors
+
+METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+
+
+def random_features(n_samples=200, n_features=6, seed=0):
+    return np.random.default_rng(seed).normal(size=(n_samples, n_features))
+
+
+def brute_force(features, n_neighbors, metric):
+    """Let scikit-learn find the neighbors of each row among the others."""
+    searcher = NearestNeighbors(n_neighbors=n_neighbors, metric=metric, algorithm="brute")
+    return searcher.fit(features).kneighbors(return_distance=False)
+
+
+def distances_to(features, neighbors, metric):
+    distances = pairwise_distances(features, metric=metric)
+    return np.take_along_axis(distances, neighbors, axis=1)
+
+
+def has_self(neighbors):
+    return (neighbors == np.arange(len(neighbors))[:, None]).any()
+
+
+def has_repeats(neighbors):
+    ordered = np.sort(neighbors, axis=1)
+    return (ordered[:, 1:] == ordered[:, :-1]).any()
+
+
+def recall(neighbors, truth):
+    pairs = zip(neighbors, truth, strict=True)
+    return np.mean([len(np.intersect1d(row, true)) / len(true) for row, true in pairs])
+
+
+# Exact search
+
+
+@METRICS
+@pytest.mark.parametrize("n_neighbors", [1, 10, 199])
+def test_exact_search_is_brute_force(metric, n_neighbors):
+    features = random_features()
+    neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
+    assert neighbors.dtype == np.int64
+    np.testing.assert_array_equal(neighbors, brute_force(features, n_neighbors, metric))
+
+
+@METRICS
+def test_neighbors_come_nearest_first(metric):
+    features = random_features()
+    neighbors = find_neighbors(features, 199, metric=metric, algorithm="exact")
+    assert (np.diff(distances_to(features, neighbors, metric), axis=1) > -1e-6).all()
+
+
+@METRICS
+@pytest.mark.parametrize("n_neighbors", [1, 3, 20])
+def test_row_is_not_its_own_neighbor_among_exact_duplicates(metric, n_neighbors):
+    features = np.repeat(random_features(20), 4, axis=0)
+    neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
+    assert not has_self(neighbors)
+    # The three copies of a row come before all others.
+    assert (neighbors[:, :3] // 4 == np.arange(80)[:, None] // 4).all()
+
+
+@METRICS
+@pytest.mark.parametrize("value", [0.0, 1.0, -3.0])
+def test_row_is_not_its_own_neighbor_where_all_rows_are_equal(metric, value):
+    neighbors = find_neighbors(np.full((30, 4), value), 29, metric=metric, algorithm="exact")
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
+
+
+@METRICS
+@pytest.mark.parametrize("n_samples", [2, 5])
+def test_more_neighbors_than_other_rows_are_clipped(metric, n_samples):
+    features = random_features(n_samples)
+    neighbors = find_neighbors(features, 50, metric=metric, algorithm="exact")
+    assert neighbors.shape == (n_samples, n_samples - 1)
+    np.testing.assert_array_equal(neighbors, brute_force(features, n_samples - 1, metric))
+
+
+def test_large_offset_does_not_matter_under_euclidean():
+    features = random_features()
+    expected = find_neighbors(features, 10, metric="euclidean", algorithm="exact")
+    moved = find_neighbors(features + 1e6, 10, metric="euclidean", algorithm="exact")
+    np.testing.assert_array_equal(moved, expected)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e3, 1e12])
+@METRICS
+def test_unit_of_measurement_does_not_matter(metric, scale):
+    features = random_features()
+    expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
+    scaled = find_neighbors(features * scale, 10, metric=metric, algorithm="exact")
+    assert recall(scaled, expected) > 0.999
+
+
+def test_length_of_a_row_does_not_matter_under_cosine():
+    features = random_features()
+    expected = find_neighbors(features, 10, metric="cosine", algorithm="exact")
+    lengths = np.random.default_rng(1).uniform(1e-6, 1e6, size=(200, 1))
+    stretched = find_neighbors(features * lengths, 10, metric="cosine", algorithm="exact")
+    assert recall(stretched, expected) > 0.999
+
+
+def test_exact_search_keeps_its_digits_between_distant_groups():
+    # Squared norms of 2.5e7 leave float32 no digits for distances of about one.
+    features = random_features()
+    features[:100, 0] += 1e4
+    neighbors = find_neighbors(features, 10, metric="euclidean", algorithm="exact")
+    assert recall(neighbors, brute_force(features, 10, "euclidean")) > 0.99
+
+
+def test_exact_search_keeps_its_digits_between_almost_parallel_rows():
+    # Cosine distances of about 1e-6 leave float32 one digit or two.
+    features = random_features() + 1e3
+    neighbors = find_neighbors(features, 10, metric="cosine", algorithm="exact")
+    normalized = features / np.linalg.norm(features, axis=1, keepdims=True)
+    truth = brute_force(normalized - normalized.mean(axis=0), 10, "euclidean")
+    assert recall(neighbors, truth) > 0.99
+
+
+def test_zero_rows_are_at_cosine_distance_one():
+    features = random_features(60, 3)
+    features[::6] = 0
+    neighbors = find_neighbors(features, 40, metric="cosine", algorithm="exact")
+    expected = brute_force(features, 40, "cosine")
+    np.testing.assert_allclose(
+        distances_to(features, neighbors, "cosine"),
+        distances_to(features, expected, "cosine"),
+        atol=1e-6,
+    )
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
+
+
+@METRICS
+def test_memory_order_and_write_protection_do_not_matter(metric):
+    features = random_features()
+    expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
+    protected = features.copy()
+    protected.flags.writeable = False
+    strided = np.repeat(features, 2, axis=0)[::2]
+    for variant in (np.asfortranarray(features), protected, strided):
+        before = variant.copy()
+        neighbors = find_neighbors(variant, 10, metric=metric, algorithm="exact")
+        np.testing.assert_array_equal(neighbors, expected)
+        np.testing.assert_array_equal(variant, before)
+
+
+@METRICS
+def test_argument_in_float32_is_searched_and_left_as_it_is(metric):
+    features = np.ascontiguousarray(random_features(), dtype=np.float32)
+    before = features.copy()
+    neighbors = find_neighbors(features, 10, metric=metric, algorithm="exact")
+    np.testing.assert_array_equal(neighbors, brute_force(features.astype(float), 10, metric))
+    np.testing.assert_array_equal(features, before)
+
+
+@METRICS
+@pytest.mark.parametrize("algorithm", ["auto", "exact", "pynndescent"])
+def test_subset_of_rows_has_the_neighbors_of_the_whole(metric, algorithm):
+    features = random_features()
+    whole = find_neighbors(features, 10, metric=metric, algorithm="exact")
+    rows = np.array([199, 0, 7, 8])
+    subset = find_neighbors(features, 10, metric=metric, algorithm=algorithm, rows=rows)
+    np.testing.assert_array_equal(subset, whole[rows])
+
+
+@METRICS
+@pytest.mark.parametrize("block_rows", [1, 7, 199])
+def test_block_size_does_not_change_the_result(metric, block_rows, monkeypatch):
+    features = random_features()
+    expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
+    # A block holds the distances of some rows to all others, in float32.
+    monkeypatch.setattr(_search, "_BLOCK_BYTES", block_rows * 4 * 200)
+    assert recall(find_neighbors(features, 10, metric=metric, algorithm="exact"), expected) > 0.999
+
+
+def test_block_never_holds_more_than_its_share_of_memory(monkeypatch):
+    sizes = []
+    original = _search.torch.Tensor.topk
+
+    def watch(self, *args, **kwargs):
+        sizes.append(self.numel() * self.element_size())
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(_search.torch.Tensor, "topk", watch)
+    monkeypatch.setattr(_search, "_BLOCK_BYTES", 7 * 4 * 200)
+    find_neighbors(random_features(), 10, algorithm="exact")
+    assert len(sizes) == 29
+    assert max(sizes) <= 7 * 4 * 200
+
+
+# The choice between exact and approximate search
+
+
+def test_exact_search_is_cheaper_for_few_rows_only():
+    assert _search._exact_is_cheaper(1_000, 50)
+    assert _search._exact_is_cheaper(10_000, 768)
+    assert not _search._exact_is_cheaper(200_000, 768)
+    assert not _search._exact_is_cheaper(1_000_000, 2)
+    for n_features in (2, 100, 3000):
+        sizes = 10.0 ** np.arange(1, 8)
+        cheaper = [_search._exact_is_cheaper(int(size), n_features) for size in sizes]
+        assert cheaper == sorted(cheaper, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "exact_is_cheaper", "expected"),
+    [
+        ("auto", True, "exact"),
+        ("auto", False, "pynndescent"),
+        ("exact", False, "exact"),
+        ("pynndescent", True, "pynndescent"),
+    ],
+)
+def test_algorithm_is_chosen_by_cost_under_auto_alone(
+    algorithm, exact_is_cheaper, expected, monkeypatch
+):
+    features = random_features()
+    calls = []
+    monkeypatch.setattr(_search, "_exact_is_cheaper", lambda *shape: exact_is_cheaper)
+
+    def approximate(points, n_neighbors, *args):
+        calls.append(points.shape)
+        return brute_force(points, n_neighbors, "euclidean")
+
+    monkeypatch.setattr(_search, "_search_approximately", approximate)
+    neighbors = find_neighbors(features, 10, algorithm=algorithm)
+    assert calls == ([(200, 6)] if expected == "pynndescent" else [])
+    np.testing.assert_array_equal(neighbors, brute_force(features, 10, "cosine"))
+
+
+# Approximate search: what pynndescent may get wrong, by a stand-in for its index
+
+
+def install_index(monkeypatch, graph):
+    """Let pynndescent be a package whose index returns ``graph(points, n_neighbors)``."""
+    record = SimpleNamespace(calls=0, locked=[])
+
+    class FakeIndex:
+        def __init__(self, data, *, metric, n_neighbors, random_state, n_jobs):
+            assert metric == "euclidean"
+            assert data.dtype == np.float32
+            assert data.flags.writeable
+            assert n_neighbors < len(data)
+            record.calls += 1
+            record.random_state, record.n_jobs = random_state, n_jobs
+            record.locked.append(_search._pynndescent_lock.locked())
+            self.data, self.n_neighbors = data, n_neighbors
+
+        @property
+        def neighbor_graph(self):
+            record.locked.append(_search._pynndescent_lock.locked())
+            return graph(self.data, self.n_neighbors), None
+
+    monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=FakeIndex))
+    return record
+
+
+def right_graph(points, n_neighbors):
+    """Return what pynndescent should: neighbors, each row first among its own."""
+    distances = pairwise_distances(points.astype(float))
+    np.fill_diagonal(distances, -1)
+    return np.argsort(distances, axis=1, kind="stable")[:, :n_neighbors].astype(np.int32)
+
+
+def assert_repaired(features, metric, n_neighbors=10):
+    neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="pynndescent")
+    expected = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
+    assert neighbors.dtype == np.int64
+    assert neighbors.shape == expected.shape
+    np.testing.assert_allclose(
+        distances_to(features, neighbors, metric),
+        distances_to(features, expected, metric),
+        atol=1e-6,
+    )
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
+
+
+@METRICS
+def test_right_graph_is_taken_as_it_is(metric, monkeypatch):
+    record = install_index(monkeypatch, right_graph)
+    monkeypatch.setattr(_search, "_search_exactly", None)
+    features = random_features()
+    neighbors = find_neighbors(
+        features, 10, metric=metric, algorithm="pynndescent", random_state=3, n_jobs=2
+    )
+    np.testing.assert_array_equal(neighbors, brute_force(features, 10, metric))
+    assert (record.calls, record.random_state, record.n_jobs) == (1, 3, 2)
+
+
+def test_index_is_built_and_read_under_the_lock(monkeypatch):
+    record = install_index(monkeypatch, right_graph)
+    find_neighbors(random_features(), 10, algorithm="pynndescent")
+    assert record.locked == [True, True]
+    assert not _search._pynndescent_lock.locked()
+
+
+def test_lock_is_released_after_a_failed_build(monkeypatch):
+    def fail(points, n_neighbors):
+        raise RuntimeError("no graph")
+
+    install_index(monkeypatch, fail)
+    with pytest.raises(RuntimeError, match="no graph"):
+        find_neighbors(random_features(), 10, algorithm="pynndescent")
+    assert not _search._pynndescent_lock.locked()
+
+
+def spoil(graph, spoiler):
+    def spoiled(points, n_neighbors):
+        neighbors = graph(points, n_neighbors)
+        spoiler(neighbors)
+        return neighbors
+
+    return spoiled
+
+
+def put_minus_one(neighbors):
+    neighbors[::3, 5:] = -1
+
+
+def repeat_an_index(neighbors):
+    neighbors[::3, 7] = neighbors[::3, 2]
+
+
+def repeat_the_last(neighbors):
+    neighbors[5, 2:] = neighbors[5, 2]
+
+
+def put_self_twice(neighbors):
+    neighbors[::3, 4] = np.arange(len(neighbors))[::3]
+
+
+@METRICS
+@pytest.mark.parametrize(
+    "spoiler", [put_minus_one, repeat_an_index, repeat_the_last, put_self_twice]
+)
+def test_impossible_rows_of_the_graph_are_searched_again(metric, spoiler, monkeypatch):
+    install_index(monkeypatch, spoil(right_graph, spoiler))
+    # As many as the index is asked for: what is wrong in it cannot fall off the end.
+    assert_repaired(random_features(), metric, n_neighbors=40)
+
+
+def test_only_impossible_rows_are_searched_again(monkeypatch):
+    install_index(monkeypatch, spoil(right_graph, put_minus_one))
+    searched = []
+    original = _search._search_exactly
+
+    def watch(points, n_neighbors, metric, rows):
+        searched.extend(rows)
+        return original(points, n_neighbors, metric, rows)
+
+    monkeypatch.setattr(_search, "_search_exactly", watch)
+    find_neighbors(random_features(), 10, algorithm="pynndescent")
+    assert searched == list(range(0, 200, 3))
+
+
+@METRICS
+def test_graph_of_too_few_columns_is_searched_again(metric, monkeypatch):
+    install_index(monkeypatch, lambda points, n_neighbors: right_graph(points, 6))
+    assert_repaired(random_features(), metric)
+
+
+@METRICS
+def test_row_that_is_not_first_among_its_neighbors_is_left_out(metric, monkeypatch):
+    def self_last(points, n_neighbors):
+        return np.roll(right_graph(points, n_neighbors), -1, axis=1)
+
+    install_index(monkeypatch, self_last)
+    assert_repaired(random_features(), metric)
+
+
+@METRICS
+def test_row_that_is_not_among_its_neighbors_loses_no_neighbor(metric, monkeypatch):
+    def without_self(points, n_neighbors):
+        return right_graph(points, n_neighbors + 1)[:, 1:]
+
+    install_index(monkeypatch, without_self)
+    assert_repaired(random_features(), metric)
+
+
+@METRICS
+@pytest.mark.parametrize("n_samples", [2, 3, 10, 11, 12])
+def test_few_rows_have_all_others_as_neighbors(metric, n_samples, monkeypatch):
+    install_index(monkeypatch, right_graph)
+    assert_repaired(random_features(n_samples), metric)
+
+
+def test_zero_rows_under_cosine_are_searched_again(monkeypatch):
+    # Among unit vectors zero is at distance 1, nearer than one at a cosine distance of 0.6.
+    install_index(monkeypatch, right_graph)
+    features = random_features(60, 3)
+    features[::6] = 0
+    assert_repaired(features, "cosine", n_neighbors=25)
+
+
+# Approximate search: pynndescent itself. Its compilation takes half a minute per process.
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    features, _ = make_blobs(1500, n_features=16, centers=30, cluster_std=1.5, random_state=0)
+    features.flags.writeable = False
+    return features
+
+
+@METRICS
+def test_pynndescent_finds_most_neighbors_of_write_protected_clusters(metric, clusters):
+    state = np.random.get_state()[1].copy()
+    neighbors = find_neighbors(clusters, 10, metric=metric, algorithm="pynndescent")
+    assert neighbors.shape == (1500, 10)
+    assert neighbors.dtype == np.int64
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
+    truth = find_neighbors(clusters, 10, metric=metric, algorithm="exact")
+    assert recall(neighbors, truth) > 0.9
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_pynndescent_repeats_itself_for_a_seed(clusters):
+    first, same = (
+        find_neighbors(clusters, 10, algorithm="pynndescent", random_state=5) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, same)
+
+
+@METRICS
+@pytest.mark.parametrize("n_samples", [2, 3, 5, 12, 31, 40])
+def test_pynndescent_is_repaired_for_few_rows_many_of_them_zero(metric, n_samples):
+    features = random_features(n_samples)
+    features[: n_samples // 2] = 0
+    assert_repaired(features, metric, n_neighbors=n_samples)
+
+
+def test_pynndescent_really_breaks_where_it_is_repaired():
+    # Or else the tests of the repair above would prove nothing about the real package.
+    points, _ = _search._comparable_points(random_features(5), "euclidean")
+    assert has_self(_search._search_approximately(points, 4, 0, 1))
+    features = random_features(60, 3)
+    features[::6] = 0
+    points, _ = _search._comparable_points(features, "cosine")
+    unrepaired = _search._search_approximately(points, 25, 0, 1)
+    expected = brute_force(features, 25, "cosine")
+    error = distances_to(features, unrepaired, "cosine") - distances_to(
+        features, expected, "cosine"
+    )
+    assert np.abs(error).max() > 0.1
+    assert_repaired(features, "cosine", n_neighbors=25)
+
+
+@METRICS
+def test_pynndescent_leaves_out_the_row_itself_among_duplicates(metric):
+    features = np.repeat(random_features(5), 40, axis=0)
+    neighbors = find_neighbors(features, 10, metric=metric, algorithm="pynndescent")
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
+    assert (neighbors // 40 == np.arange(200)[:, None] // 40).mean() > 0.9
+
+
+def test_missing_pynndescent_is_named_in_the_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynndescent", None)
+    with pytest.raises(ImportError, match="pynndescent"):
+        find_neighbors(random_features(), 10, algorithm="pynndescent")
+    assert find_neighbors(random_features(), 10, algorithm="exact").shape == (200, 10)

@@ -1,0 +1,714 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import recall_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsTransformer, NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+
+from skdiffusion_label import LRADiffusionClassifier, published_settings
+from skdiffusion_label._prediction import build_model
+from skdiffusion_label._torch import arrays_to_module
+from skdiffusion_label._validation import choose_held_out_rows
+from skdiffusion_label.diffusion import LabelDiffusion
+
+DATASETS = ["cifar", "clothing1m", "food101n", "webvision"]
+MISSING_DEVICE = "cuda:63"
+
+
+@pytest.fixture(scope="module")
+def digits_classifier(noisy_digits):
+    X, _, y_given = noisy_digits
+    clf = LRADiffusionClassifier(n_neighbors=10, retrieval_space="features", hidden_size=64)
+    clf.set_params(noise_schedule="cosine", prediction_type="logits", temperature=1.0)
+    return clf.set_params(max_iter=25, learning_rate=1e-2, random_state=0).fit(X, y_given)
+
+
+@pytest.fixture(scope="module")
+def purifier(digits_classifier, noisy_digits):
+    """Return a classifier whose labels to learn from are uncertain, so that given ones count."""
+    X, _, y_given = noisy_digits
+    clf = clone(digits_classifier).set_params(label_aggregation="vote", max_iter=60)
+    return clf.fit(X, y_given)
+
+
+def held_out_rows(clf, n_samples):
+    weight = np.ones(n_samples, dtype=np.float32)
+    return choose_held_out_rows(clf, weight, check_random_state(clf.random_state))
+
+
+# Labels
+
+
+@pytest.mark.parametrize("names", [["cat", "dog", "eel"], [-3, 7, 100]])
+def test_names_of_classes_do_not_change_their_probabilities(names, fast, blobs):
+    X, _, y = blobs
+    labels = np.array(names)[y]
+    clf = LRADiffusionClassifier(**fast).fit(X, labels)
+    assert_array_equal(clf.classes_, names)
+    assert clf.predict(X).dtype == labels.dtype
+    assert_array_equal(clf.predict_proba(X), clone(clf).fit(X, y).predict_proba(X))
+
+
+def test_boolean_labels_come_back_as_booleans(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast).fit(X, y > 0)
+    assert clf.predict(X).dtype == bool
+    assert clf.score(X, y > 0) > 0.7
+
+
+def test_strings_of_object_dtype_and_series_are_labels_too(fast, blobs):
+    X, _, y = blobs
+    names = np.array(["a", "b", "c"])[y]
+    expected = LRADiffusionClassifier(**fast).fit(X, names).predict(X)
+    for labels in (names.astype(object), pd.Series(names), pd.Series(names, dtype="category")):
+        assert_array_equal(LRADiffusionClassifier(**fast).fit(X, labels).predict(X), expected)
+
+
+def test_two_classes_have_two_columns(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast).fit(X[y < 2], y[y < 2])
+    assert clf.predict_proba(X).shape == (len(X), 2)
+
+
+@pytest.mark.parametrize("label_aggregation", ["annotators", "vote"])
+def test_a_thousand_classes_can_be_learned(label_aggregation, fast):
+    rng = np.random.default_rng(0)
+    y = np.tile(np.arange(1000), 2)
+    X = rng.normal(size=(1000, 20))[y] + 0.01 * rng.normal(size=(2000, 20))
+    clf = LRADiffusionClassifier(**fast, label_aggregation=label_aggregation)
+    clf.set_params(n_neighbors=1, hidden_size=128, batch_size=256, max_iter=10, temperature=1.0)
+    clf.fit(X, y)
+    assert clf.prediction_type_ == "logits"
+    assert clf.label_distributions_.shape == (2000, 1000)
+    assert clf.score(X, y) > 0.2
+
+
+def test_a_class_seen_once_keeps_its_column(fast, blobs):
+    X, _, y = blobs
+    y = np.where(np.arange(len(y)) == 5, 9, y)
+    clf = LRADiffusionClassifier(**fast).fit(X, y)
+    assert_array_equal(clf.classes_, [0, 1, 2, 9])
+    assert_allclose(clf.predict_proba(X).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("prediction_type", ["logits", "sample", "epsilon"])
+def test_a_single_class_is_certain(prediction_type, fast, blobs):
+    X, _, _ = blobs
+    clf = LRADiffusionClassifier(**fast, prediction_type=prediction_type)
+    clf.fit(X, np.full(len(X), "only"))
+    assert_array_equal(clf.predict_proba(X), np.ones((len(X), 1)))
+    assert set(clf.predict(X)) == {"only"}
+
+
+# Rows
+
+
+def test_features_of_a_data_frame_must_keep_names_and_order(fast, blobs):
+    X, _, y = blobs
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    clf = LRADiffusionClassifier(**fast).fit(frame, y)
+    assert_array_equal(clf.feature_names_in_, list("abcd"))
+    with pytest.raises(ValueError, match="feature names should match"):
+        clf.predict(frame[list("dcba")])
+    with pytest.raises(ValueError, match="feature names should match"):
+        clf.predict(frame[list("abc")])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        clf.predict(X)
+
+
+def test_a_constant_feature_that_changes_later_does_no_harm(fast, blobs):
+    X, _, y = blobs
+    constant = np.full((len(X), 1), 3.0)
+    clf = LRADiffusionClassifier(**fast).fit(np.hstack([X, constant]), y)
+    moved = clf.predict_proba(np.hstack([X, constant + 100]))
+    assert np.isfinite(moved).all()
+
+
+@pytest.mark.parametrize("retrieval_space", ["auto", "features", "standardized", "supervised"])
+def test_rows_that_are_all_the_same_get_the_same_probabilities(retrieval_space, fast, blobs):
+    _, _, y = blobs
+    X = np.full((len(y), 4), 7.0)
+    clf = LRADiffusionClassifier(**{**fast, "retrieval_space": retrieval_space}).fit(X, y)
+    proba = clf.predict_proba(X)
+    assert np.isfinite(proba).all()
+    assert_allclose(proba, np.tile(proba[:1], (len(X), 1)), atol=1e-7)
+
+
+@pytest.mark.parametrize("retrieval_space", ["auto", "supervised"])
+def test_fewer_rows_than_neighbors_are_all_neighbors(retrieval_space, fast, blobs):
+    X, y, _ = blobs
+    clf = LRADiffusionClassifier(**{**fast, "retrieval_space": retrieval_space}).fit(X[:5], y[:5])
+    assert clf.n_neighbors_ == 4
+    assert_array_equal(np.sort(clf.neighbors_), [np.delete(np.arange(5), row) for row in range(5)])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_rows_that_are_not_finite_are_refused(value, fast, blobs, fitted):
+    X, _, y = blobs
+    broken = X.copy()
+    broken[3, 1] = value
+    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+        LRADiffusionClassifier(**fast).fit(broken, y)
+    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+        fitted.predict(broken)
+
+
+def test_sparse_rows_are_refused(fast, blobs, fitted):
+    X, _, y = blobs
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        LRADiffusionClassifier(**fast).fit(sparse.csr_array(X), y)
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        fitted.predict(sparse.csr_array(X))
+
+
+# Predictions
+
+
+def test_most_given_labels_that_are_wrong_are_corrected(fast, blobs):
+    X, y, y_given = blobs
+    clf = LRADiffusionClassifier(**fast).fit(X, y_given)
+    assert np.mean(y_given == y) < 0.85
+    assert clf.score(X, y) > 0.95
+
+
+def test_probabilities_are_float64_and_sum_to_one(fitted, blobs):
+    X, _, _ = blobs
+    for rows in (X, X.astype(np.float32)):
+        proba = fitted.predict_proba(rows)
+        assert proba.dtype == np.float64
+        assert proba.min() >= 0
+        assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+
+
+def test_predictions_follow_from_probabilities(fitted, blobs):
+    X, y, _ = blobs
+    proba = fitted.predict_proba(X)
+    predicted = fitted.classes_[proba.argmax(axis=1)]
+    assert_array_equal(fitted.predict(X), predicted)
+    assert_allclose(np.exp(fitted.predict_log_proba(X)), proba)
+    assert fitted.score(X, y) == np.mean(predicted == y)
+
+
+def test_log_probabilities_are_those_of_vanishing_probabilities_too(fast):
+    X, y = make_blobs(60, centers=[[-1e3, 0], [1e3, 0]], random_state=0)
+    clf = LRADiffusionClassifier(**fast, temperature=1e-5).fit(X, y)
+    proba = clf.predict_proba(X)
+    assert proba.min() < 1e-300
+    with np.errstate(divide="ignore"):
+        assert_allclose(clf.predict_log_proba(X), np.log(proba))
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+def test_stages_are_the_denoising_steps_and_end_with_the_prediction(sampler, fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, sampler=sampler, n_sampling_steps=4).fit(X, y)
+    stages = list(clf.staged_predict_proba(X))
+    assert len(stages) == 4
+    assert_array_equal(stages[-1], clf.predict_proba(X))
+    assert np.abs(stages[0] - stages[-1]).max() > 1e-3
+    for stage in stages:
+        assert_allclose(stage.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "method", ["predict", "predict_proba", "predict_log_proba", "sample_labels", "purify_labels"]
+)
+def test_nothing_is_predicted_before_fit(method, fast, blobs):
+    X, _, y = blobs
+    arguments = (X, y) if method == "purify_labels" else (X,)
+    with pytest.raises(NotFittedError):
+        getattr(LRADiffusionClassifier(**fast), method)(*arguments)
+
+
+# Draws of labels
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"n_timesteps": 5}, {"prediction_type": "sample", "sampler": "ddpm", "n_sampling_steps": 3}],
+)
+def test_frequencies_of_sampled_labels_agree_with_probabilities(parameters, fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**{**fast, "n_draws": 500, **parameters}).fit(X, y)
+    proba = clf.predict_proba(X)
+    uncertain = np.argsort(proba.max(axis=1))[:10]
+    labels = clf.sample_labels(X[uncertain], 300)
+    frequencies = np.stack([(labels == label).mean(axis=1) for label in clf.classes_], axis=1)
+    # Five standard errors of a share of one half among 300 draws.
+    assert_allclose(frequencies, proba[uncertain], atol=0.145)
+
+
+def test_sampled_labels_have_one_column_for_each_draw(fast, blobs):
+    X, _, y = blobs
+    names = np.array(["a", "b", "c"])[y]
+    labels = LRADiffusionClassifier(**fast).fit(X, names).sample_labels(X[:7], 5)
+    assert labels.shape == (7, 5)
+    assert set(labels.ravel()) <= {"a", "b", "c"}
+
+
+def test_sampled_labels_are_those_of_their_random_state(fitted, blobs):
+    X, _, _ = blobs
+    first = fitted.sample_labels(X, 20, random_state=1)
+    assert_array_equal(first, fitted.sample_labels(X, 20, random_state=1))
+    generator = np.random.RandomState(1)
+    assert_array_equal(first, fitted.sample_labels(X, 20, random_state=generator))
+    assert (first != fitted.sample_labels(X, 20, random_state=generator)).any()
+
+
+def test_labels_sampled_for_a_row_do_not_depend_on_other_rows(fitted, blobs):
+    X, _, _ = blobs
+    labels = fitted.sample_labels(X, 10)
+    assert_array_equal(fitted.sample_labels(X[::-1], 10), labels[::-1])
+    assert_array_equal(fitted.sample_labels(X[3:4], 10), labels[3:4])
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 1.5, "2"])
+def test_the_number_of_sampled_labels_must_be_a_positive_integer(n_samples, fitted, blobs):
+    X, _, _ = blobs
+    with pytest.raises(ValueError, match="n_samples must be an integer of at least 1"):
+        fitted.sample_labels(X, n_samples)
+
+
+# Purified labels
+
+
+def test_purifying_at_the_last_timestep_ignores_the_given_label(purifier, noisy_digits):
+    X, _, y = noisy_digits
+    last = purifier.n_timesteps - 1
+    proba = purifier.purify_proba(X, y, last)
+    assert_allclose(purifier.purify_proba(X, (y + 1) % 10, last), proba, atol=0.01)
+    # One step from the same starts.
+    assert_allclose(purifier.predict_proba(X), proba, atol=0.01)
+
+
+def test_purifying_at_the_first_timestep_keeps_the_given_label(purifier, noisy_digits):
+    X, _, _ = noisy_digits
+    y = np.random.default_rng(0).integers(10, size=len(X))
+    assert np.mean(purifier.purify_labels(X, y, 0) == y) > 0.95
+
+
+def test_purified_labels_are_more_often_right_than_given_ones(purifier, noisy_digits):
+    X, y, y_given = noisy_digits
+    purified = purifier.purify_labels(X, y_given)
+    assert np.mean(purified == y) > np.mean(y_given == y) + 0.25
+    proba = purifier.purify_proba(X, y_given)
+    assert proba.dtype == np.float64
+    assert_allclose(proba.sum(axis=1), 1)
+    assert_array_equal(purified, proba.argmax(axis=1))
+
+
+def test_a_given_label_raises_its_own_probability(purifier, noisy_digits):
+    X, _, y = noisy_digits
+    rows = np.arange(len(X))
+    timestep = purifier.n_timesteps // 2
+    with_label = purifier.purify_proba(X, y, timestep)[rows, y]
+    with_another = purifier.purify_proba(X, (y + 1) % 10, timestep)[rows, y]
+    assert with_label.mean() > with_another.mean() + 0.01
+
+
+def test_only_known_labels_can_be_purified(fitted, blobs):
+    X, _, y = blobs
+    with pytest.raises(ValueError, match="labels seen in fit"):
+        fitted.purify_labels(X, np.full(len(y), 3))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        fitted.purify_labels(X, y[:-1])
+
+
+@pytest.mark.parametrize("timestep", [-1, 20])
+def test_timesteps_of_purifying_are_those_of_the_process(timestep, fitted, blobs):
+    X, _, y = blobs
+    with pytest.raises(ValueError, match="timestep must be .*from 0 to .*19"):
+        fitted.purify_proba(X, y, timestep)
+
+
+# Weights
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"label_aggregation": "vote"},
+        {"retrieval_space": "auto", "n_neighbors": "auto"},
+        {"retrieval_space": "supervised", "temperature": "auto"},
+        {"prior": GaussianNB(), "prediction_type": "epsilon"},
+        {"early_stopping": True},
+    ],
+)
+def test_labels_of_rows_of_weight_zero_change_nothing(parameters, fast, blobs):
+    X, _, y = blobs
+    weight = np.ones(len(y))
+    weight[::5] = 0
+    changed = np.where(weight == 0, (y + 1) % 3, y)
+    clf = LRADiffusionClassifier(**{**fast, **parameters}).fit(X, y, sample_weight=weight)
+    other = clone(clf).fit(X, changed, sample_weight=weight)
+    assert clf.loss_curve_ == other.loss_curve_
+    assert_array_equal(clf.label_distributions_, other.label_distributions_)
+    assert_array_equal(clf.predict_proba(X), other.predict_proba(X))
+
+
+def test_weights_that_make_no_sense_are_refused(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast)
+    with pytest.raises(ValueError, match="zero"):
+        clf.fit(X, y, sample_weight=np.zeros(len(y)))
+    with pytest.raises(ValueError, match="Negative values"):
+        clf.fit(X, y, sample_weight=np.where(y == 0, -1, 1))
+    with pytest.raises(ValueError, match="inconsistent|shape"):
+        clf.fit(X, y, sample_weight=np.ones(len(y) - 1))
+
+
+@pytest.mark.parametrize(
+    "class_weight", [{0: 0.0, 1: 0.0, 2: 0.0}, {0: -1.0, 1: 1.0, 2: 1.0}], ids=["zero", "negative"]
+)
+def test_class_weights_that_make_no_sense_are_refused(class_weight, fast, blobs):
+    X, _, y = blobs
+    with pytest.raises(ValueError, match="class_weight"):
+        LRADiffusionClassifier(**fast, class_weight=class_weight).fit(X, y)
+
+
+def test_one_row_of_positive_weight_is_too_few(fast, blobs):
+    X, _, y = blobs
+    weight = (np.arange(len(y)) == 0).astype(float)
+    with pytest.raises(ValueError, match="positive weight"):
+        LRADiffusionClassifier(**fast).fit(X, y, sample_weight=weight)
+
+
+def test_class_weights_are_sample_weights_by_class(fast, blobs):
+    X, _, y = blobs
+    by_class = LRADiffusionClassifier(**fast, class_weight={0: 3.0, 1: 1.0, 2: 0.5}).fit(X, y)
+    by_row = LRADiffusionClassifier(**fast).fit(X, y, sample_weight=np.array([3, 1, 0.5])[y])
+    assert_array_equal(by_class.predict_proba(X), by_row.predict_proba(X))
+
+
+def test_only_the_ratios_of_weights_matter(fast, blobs):
+    X, _, y = blobs
+    weight = np.random.default_rng(0).integers(1, 4, size=len(y)).astype(float)
+    one = LRADiffusionClassifier(**fast).fit(X, y, sample_weight=weight)
+    eight = clone(one).fit(X, y, sample_weight=8 * weight)
+    assert_allclose(one.predict_proba(X), eight.predict_proba(X), atol=1e-5)
+
+
+def test_balanced_class_weights_raise_recall_of_a_rare_class(fast):
+    X, y = make_blobs([300, 30], centers=[[-1, 0], [1, 0]], random_state=0)
+    clf = LRADiffusionClassifier(**{**fast, "max_iter": 40}).fit(X, y)
+    balanced = clone(clf).set_params(class_weight="balanced").fit(X, y)
+    assert recall_score(y, balanced.predict(X)) > recall_score(y, clf.predict(X)) + 0.1
+
+
+# Neighbors
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_neighbors_given_from_outside_reproduce_the_search(metric, fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**{**fast, "metric": metric}).fit(X, y)
+    graph = KNeighborsTransformer(n_neighbors=10, metric=metric, algorithm="brute").fit_transform(X)
+    indices = NearestNeighbors(n_neighbors=10, metric=metric, algorithm="brute").fit(X)
+    for neighbors in (graph, indices.kneighbors(return_distance=False), clf.neighbors_):
+        given = clone(clf).fit(X, y, neighbors=neighbors)
+        assert given.retrieval_space_ == "given"
+        assert_array_equal(given.neighbors_, clf.neighbors_)
+        assert_array_equal(given.label_distributions_, clf.label_distributions_)
+        assert_array_equal(given.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "neighbors, message",
+    [
+        (np.zeros((199, 3), dtype=int), "row for each of the 200"),
+        (np.zeros(200, dtype=int), "row for each of the 200"),
+        (np.zeros((200, 0), dtype=int), "at least one column"),
+        (np.zeros((200, 3)), "integer indices"),
+        (np.tile([0, 1, 200], (200, 1)), "from 0 to 199"),
+        (np.tile([0, 1, -1], (200, 1)), "from 0 to 199"),
+        (np.tile([0, 1, 1], (200, 1)), "more than once"),
+        (np.arange(200)[:, None], "another row than the row itself"),
+        (sparse.csr_array((200, 199)), r"shape \(200, 200\)"),
+        (sparse.csr_array(np.tri(200)), "same number of entries"),
+    ],
+)
+def test_neighbors_that_cannot_be_are_refused_before_training(neighbors, message, fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(X, y, neighbors=neighbors)
+    assert not hasattr(clf, "loss_curve_")
+
+
+# What fit leaves
+
+
+def test_fit_leaves_what_retrieval_and_training_found(fitted, blobs):
+    X, _, _ = blobs
+    n_samples = len(X)
+    assert fitted.n_features_in_ == 4
+    assert fitted.neighbors_.shape == (n_samples, fitted.n_neighbors_) == (n_samples, 10)
+    assert not (fitted.neighbors_ == np.arange(n_samples)[:, None]).any()
+    assert fitted.retrieval_space_ == "features"
+    assert fitted.prediction_type_ == "sample"
+    assert fitted.label_distributions_.dtype == np.float32
+    assert_allclose(fitted.label_distributions_.sum(axis=1), 1, rtol=1e-5)
+    assert_allclose(fitted.transition_matrix_.sum(axis=1), 1)
+    assert fitted.initial_noise_.shape == (4, 3)
+    assert fitted.n_iter_ == len(fitted.loss_curve_) == 10
+    assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
+    assert fitted.validation_scores_ is None
+    assert fitted.prior_ is None
+    assert fitted.feature_extractor_ is None
+
+
+def test_the_transition_matrix_is_that_of_the_label_noise(digits_classifier, noisy_digits):
+    _, y, y_given = noisy_digits
+    true = np.stack([np.bincount(y_given[y == k], minlength=10) for k in range(10)], axis=0)
+    true = true / true.sum(axis=1, keepdims=True)
+    assert np.abs(digits_classifier.transition_matrix_ - true).mean() < 0.02
+
+
+def test_the_vote_estimates_no_transition_matrix(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, label_aggregation="vote").fit(X, y)
+    assert clf.transition_matrix_ is None
+
+
+@pytest.mark.parametrize("batch_size, n_epochs", [(256, 200), (20, 100)])
+def test_max_iter_auto_aims_at_a_thousand_updates(batch_size, n_epochs, fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**{**fast, "max_iter": "auto", "batch_size": batch_size})
+    assert clf.fit(X, y).n_iter_ == n_epochs
+
+
+# Early stopping and warm start
+
+
+@pytest.fixture(scope="module")
+def early_stopped(fast, blobs):
+    X, _, y = blobs
+    parameters = {"early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 3}
+    return LRADiffusionClassifier(**{**fast, "max_iter": 200, **parameters}).fit(X, y)
+
+
+def test_early_stopping_stops_after_epochs_without_gain(early_stopped):
+    scores = early_stopped.validation_scores_
+    assert early_stopped.n_iter_ == len(scores) < 200
+    assert np.argmax(scores) == len(scores) - 1 - 3
+
+
+def test_the_best_epoch_of_early_stopping_predicts(early_stopped, blobs):
+    X, _, y = blobs
+    some_last_epoch_is_not_the_best = False
+    for random_state in range(6):
+        clf = clone(early_stopped).set_params(random_state=random_state, learning_rate=3e-2)
+        scores = clf.fit(X, y).validation_scores_
+        held_out = held_out_rows(clf, len(X))
+        assert held_out.sum() == 40
+        assert clf.score(X[held_out], y[held_out]) == pytest.approx(max(scores))
+        some_last_epoch_is_not_the_best |= scores[-1] < max(scores)
+    assert some_last_epoch_is_not_the_best
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"retrieval_space": "auto"}, {"prior": GaussianNB()}], ids=str
+)
+def test_labels_of_held_out_rows_do_not_enter_training(parameters, early_stopped, blobs):
+    X, _, y = blobs
+    changed = np.where(held_out_rows(early_stopped, len(X)), (y + 1) % 3, y)
+    clf = clone(early_stopped).set_params(max_iter=3, **parameters)
+    losses = clf.fit(X, y).loss_curve_
+    scores = clf.validation_scores_
+    assert clf.fit(X, changed).loss_curve_ == losses
+    assert clf.validation_scores_ != scores
+
+
+def test_early_stopping_needs_rows_to_train_on(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, early_stopping=True, validation_fraction=0.9)
+    with pytest.raises(ValueError, match="at least two rows"):
+        clf.fit(X[:6], y[:6])
+
+
+def test_warm_start_continues_from_the_previous_weights(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, warm_start=True).fit(X, y)
+    losses = list(clf.loss_curve_)
+    clf.fit(X, y)
+    assert clf.n_iter_ == len(clf.loss_curve_) == 2 * len(losses)
+    assert clf.loss_curve_[: len(losses)] == losses
+    assert max(clf.loss_curve_[len(losses) :]) < losses[0]
+    assert np.mean(clf.loss_curve_[-3:]) <= np.mean(losses[-3:])
+
+
+def test_without_warm_start_fit_forgets(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast).fit(X, y)
+    losses = list(clf.loss_curve_)
+    assert clf.fit(X, y).loss_curve_ == losses
+
+
+def test_early_stopping_can_be_switched_under_warm_start(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, warm_start=True).fit(X, y)
+    clf.set_params(early_stopping=True, max_iter=3).fit(X, y)
+    assert len(clf.validation_scores_) == 3
+
+
+def test_warm_start_needs_the_same_problem(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="classes of the previous fit"):
+        clf.fit(X, y + 1)
+    with pytest.raises(ValueError, match="features"):
+        clf.fit(X[:, :3], y)
+    with pytest.raises(ValueError, match="hidden_size=16"):
+        clf.set_params(hidden_size=16).fit(X, y)
+
+
+# Published settings
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_published_settings_are_valid_parameters(dataset):
+    settings = published_settings(dataset)
+    clf = LRADiffusionClassifier(**settings)
+    clf._validate_params()
+    assert settings.items() <= clone(clf).get_params().items()
+    assert LRADiffusionClassifier().set_params(**settings).get_params() == clf.get_params()
+
+
+def test_published_settings_are_those_of_an_experiment():
+    with pytest.raises(ValueError, match="dataset must be one of .*cifar.*, got 'mnist'"):
+        published_settings("mnist")
+
+
+def test_published_settings_cannot_be_changed_by_their_reader():
+    published_settings("cifar")["n_neighbors"] = 3
+    assert published_settings("cifar")["n_neighbors"] == 10
+
+
+@pytest.fixture(scope="module")
+def published(blobs):
+    """Return a classifier of published settings and the batches of its training by hand.
+
+    A batch holds features, drawn labels, loss and the loss of the published equations.
+    """
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**published_settings("cifar"), random_state=0)
+    clf.set_params(hidden_size=32, max_iter=20)
+    batches = []
+    library_loss = LabelDiffusion.loss
+
+    def watched_loss(self, y_codes, noise, t, features, weights, prior_mean=None):
+        loss = library_loss(self, y_codes, noise, t, features, weights, prior_mean)
+        a = torch.from_numpy(published_alphas_cumprod())[t].unsqueeze(1).float()
+        y_0 = torch.nn.functional.one_hot(y_codes, noise.shape[1])
+        y_t = a.sqrt() * y_0 + (1 - a).sqrt() * noise
+        with torch.no_grad():
+            predicted = self.denoiser(y_t, t, self.denoiser.encode(features))
+        by_hand = (weights[:, None] * (noise - predicted) ** 2).sum(dim=0).mean()
+        batches.append((features, y_codes, weights, loss.item(), by_hand.item()))
+        return loss
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LabelDiffusion, "loss", watched_loss)
+        clf.fit(X, y)
+    return clf, batches
+
+
+def published_alphas_cumprod(n_timesteps=1000, offset=0.008):
+    progress = np.arange(n_timesteps + 1) / n_timesteps
+    signal = np.cos((progress + offset) / (1 + offset) * np.pi / 2) ** 2
+    return np.cumprod(1 - np.minimum(1 - signal[1:] / signal[:-1], 0.999))
+
+
+def test_published_retrieval_is_the_vote_of_neighbors_and_the_row_itself(published, blobs):
+    clf, _ = published
+    X, _, y = blobs
+    neighbors = NearestNeighbors(n_neighbors=10).fit(X).kneighbors(return_distance=False)
+    ballots = np.hstack([y[neighbors], y[:, None]])
+    votes = np.stack([(ballots == label).mean(axis=1) for label in range(3)], axis=1)
+    assert_allclose(clf.label_distributions_, votes, rtol=1e-6)
+
+
+def test_published_loss_is_the_weighted_error_of_the_noise(published):
+    _, batches = published
+    assert len(batches) == 20
+    for *_, loss, by_hand in batches:
+        assert loss == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_published_weights_are_the_agreement_of_the_drawn_labels(published, blobs):
+    clf, batches = published
+    X, _, _ = blobs
+    standardized = StandardScaler().fit_transform(X)
+    for features, y_codes, weights, *_ in batches:
+        distances, rows = NearestNeighbors(n_neighbors=1).fit(standardized).kneighbors(features)
+        assert distances.max() < 1e-5
+        agreement = clf.label_distributions_[rows[:, 0], y_codes]
+        assert agreement.min() > 0
+        assert_allclose(weights, agreement / agreement.sum(), rtol=1e-5)
+
+
+def test_published_inference_starts_at_zero_and_scores_by_distance_from_one(published, blobs):
+    clf, _ = published
+    X, _, _ = blobs
+    assert_array_equal(clf.initial_noise_, np.zeros((1, 3)))
+    model = build_model(clf, 4, 3)
+    arrays_to_module(clf.weights_, model.denoiser)
+    model = model.double().eval()
+    condition = model.denoiser.encode(torch.from_numpy(StandardScaler().fit_transform(X)))
+    a = torch.from_numpy(published_alphas_cumprod())
+    timesteps = model.timesteps(10)
+    assert len(timesteps) == 10
+    assert timesteps[-1] == 0
+    y_t = torch.zeros(len(X), 3, dtype=torch.float64)
+    for t, t_next in zip(timesteps, [*timesteps[1:], 0], strict=True):
+        with torch.no_grad():
+            noise = model.denoiser(y_t, torch.tensor(t), condition)
+        y_0 = ((y_t - (1 - a[t]).sqrt() * noise) / a[t].sqrt()).clamp(0, 1)
+        noise = (y_t - a[t].sqrt() * y_0) / (1 - a[t]).sqrt()  # another one where y_0 was clamped
+        y_t = a[t_next].sqrt() * y_0 + (1 - a[t_next]).sqrt() * noise
+    assert_allclose(clf.predict_proba(X), softmax(-((y_0.numpy() - 1) ** 2), axis=1), rtol=1e-6)
+
+
+# Devices and printing
+
+
+@pytest.mark.parametrize("device", [MISSING_DEVICE, "gpu"])
+def test_fit_refuses_a_device_that_is_not_there(device, fast, blobs):
+    X, _, y = blobs
+    with pytest.raises(ValueError, match="device must be 'auto' or a device that torch can use"):
+        LRADiffusionClassifier(**fast, device=device).fit(X, y)
+
+
+def test_prediction_falls_back_to_the_cpu_with_a_warning(fast, blobs):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast).fit(X, y)
+    proba = clf.predict_proba(X)
+    clf.set_params(device=MISSING_DEVICE)
+    with pytest.warns(UserWarning, match="predicting on the CPU"):
+        moved = clf.predict_proba(X)
+    assert_allclose(moved, proba, atol=1e-7)
+
+
+def test_verbose_prints_a_line_for_each_epoch(fast, blobs, capsys):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, verbose=1, early_stopping=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == clf.n_iter_
+    assert f"loss {clf.loss_curve_[0]:.4f}" in lines[0]
+    assert f"{clf.validation_scores_[0]:.4f}" in lines[0]
+
+
+def test_nothing_is_printed_unless_asked(fast, blobs, capsys):
+    X, _, y = blobs
+    LRADiffusionClassifier(**fast, early_stopping=True).fit(X, y).predict(X)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
