@@ -96,7 +96,7 @@ class LRADiffusionClassifier(
         likely start, as published.
     temperature : float or "auto", default="auto"
         Divides the scores of the read-off. "auto" fits it to what retrieval found for training
-        rows; 1.0 as published.
+        rows, and is 1.0 for "logits"; 1.0 as published.
     device : str, default="auto"
         Torch device; "auto" is a CUDA GPU if there is one.
     random_state : int, RandomState instance or None, default=None

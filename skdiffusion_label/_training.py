@@ -50,7 +50,8 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
     )
     epochs = train_denoiser(model, data, settings, generator)
     _run_epochs(estimator, epochs, settings, (inputs, y, held_out), X)
-    if estimator.temperature == "auto":
+    # Logits under cross-entropy are probabilities already.
+    if estimator.temperature == "auto" and estimator.prediction_type_ != "logits":
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
         rows = np.sort(random_state.permutation(rows)[:n_rows])
         estimator.temperature_ = _best_temperature(estimator, inputs, rows)

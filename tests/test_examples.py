@@ -145,7 +145,7 @@ def test_classification_fits_the_given_labels(classification, archive, monkeypat
 
 @pytest.mark.parametrize(
     "method",
-    ["lra_vote", "logistic_regression_unscaled", "knn_vote_25", "random_forest"]
+    ["lra_vote", "logistic_regression_scaled", "knn_vote_25", "random_forest"]
     + ["hist_gradient_boosting", "mlp", "cleanlab_forest"],
 )
 def test_every_method_runs(classification, archive, method):
