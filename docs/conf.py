@@ -9,4 +9,3 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 numpydoc_show_class_members = False
-autodoc_default_options = {"members": True, "inherited-members": "BaseEstimator"}

@@ -112,7 +112,7 @@ class LRADiffusionClassifier(
         Class labels.
     n_features_in_ : int
         Number of features, after ``feature_extractor``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if they have names that are all strings.
     neighbors_ : ndarray of shape (n_samples, n_neighbors)
         Indices of the training rows' neighbors, the nearest first.
