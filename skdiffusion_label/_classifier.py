@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
@@ -64,7 +65,7 @@ class LRADiffusionClassifier(
         Its ``predict_proba`` is the mean of the forward process, the prior guess of the label. A
         clone is fitted on features and given labels; the diffusion learns from out-of-fold guesses.
     max_iter : int or "auto", default="auto"
-        Number of epochs. "auto": enough for 1,000 updates, within 5 and 200.
+        Number of epochs. "auto": enough for 800 updates, within 5 and 200.
     batch_size : int, default=256
         Rows in an update.
     learning_rate : float, default=3e-3
@@ -102,7 +103,8 @@ class LRADiffusionClassifier(
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same result in each call.
     n_jobs : int, default=None
-        Number of CPU threads, 1 by default. One makes results independent of the machine's cores.
+        Number of CPU threads that train and predict, 1 by default: small layers gain little from
+        more. Linear algebra in retrieval takes as many as its library does elsewhere.
     verbose : int, default=0
         Print progress: the loss of each epoch.
 
@@ -300,24 +302,26 @@ class LRADiffusionClassifier(
         """
         device = fitting_device(self.device)
         random_state = check_random_state(self.random_state)
-        with limited_threads(self.n_jobs) as n_threads:
-            features, y, sample_weight, neighbors = check_training_data(
-                self, X, y, sample_weight, neighbors
-            )
-            held_out = hold_out(self, sample_weight, random_state)
-            weight = sample_weight - held_out
-            standardized = self._standardize(features, weight)
-            self._retrieve(features, standardized, y, weight, neighbors, random_state, n_threads)
-            inputs = self._fit_condition(features, standardized, y, weight, random_state)
+        features, y, sample_weight, neighbors = check_training_data(
+            self, X, y, sample_weight, neighbors
+        )
+        held_out = hold_out(self, sample_weight, random_state)
+        weight = sample_weight - held_out
+        standardized = self._standardize(features, weight)
+        self._retrieve(features, standardized, y, weight, neighbors, random_state)
+        inputs = self._fit_condition(features, standardized, y, weight, random_state)
+        with limited_threads(self.n_jobs):
             train(self, inputs, X, y, weight, held_out, random_state, device)
         return self
 
     def _standardize(self, features, weight):
         if not (self.warm_start and hasattr(self, "_scaler")):
-            self._scaler = StandardScaler().fit(features, sample_weight=weight > 0)
+            takes_part = weight > 0
+            sample_weight = None if takes_part.all() else takes_part
+            self._scaler = StandardScaler().fit(features, sample_weight=sample_weight)
         return self._scaler.transform(features).astype(np.float32)
 
-    def _retrieve(self, features, standardized, y, weight, neighbors, random_state, n_jobs):
+    def _retrieve(self, features, standardized, y, weight, neighbors, random_state):
         retrieval = retrieve_labels(
             features,
             standardized,
@@ -331,7 +335,7 @@ class LRADiffusionClassifier(
             sample_weight=weight,
             neighbors=neighbors,
             random_state=int(random_state.randint(np.iinfo(np.int32).max)),
-            n_jobs=n_jobs,
+            n_jobs=effective_n_jobs(self.n_jobs),
         )
         self.neighbors_ = retrieval.neighbors
         self.n_neighbors_ = retrieval.neighbors.shape[1]

@@ -143,12 +143,14 @@ class LabelDiffusionPredictor:
         shape = (n_samples, n_classes)
         start = torch.randn(shape, generator=generator, dtype=torch.float64)
         thresholds = torch.rand((n_samples, 1, 1), generator=generator, dtype=torch.float64)
-        codes = []
-        for steps in self._chains(self._transform(X), start, noise_generator=generator):
+
+        def draw_codes(steps):
             proba = draw_probabilities(steps[-1], self.prediction_type_, self.temperature_).cpu()
-            codes.append((proba.cumsum(dim=2) <= thresholds).sum(dim=2))
-        codes = torch.cat(codes, dim=1).clamp(max=n_classes - 1)
-        return self.classes_[codes.T.numpy()]
+            return (proba.cumsum(dim=2) <= thresholds).sum(dim=2).clamp(max=n_classes - 1)
+
+        inputs = self._transform(X)
+        codes = self._run_chains(inputs, start, draw_codes, noise_generator=generator)
+        return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
     def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
@@ -224,20 +226,26 @@ class LabelDiffusionPredictor:
 
     def _denoise(self, inputs, start, **options):
         """Return the probabilities (n_samples, n_classes) after each step from ``start``."""
-        chunks = [
-            [class_probabilities(y_0, self.prediction_type_, self.temperature_) for y_0 in steps]
-            for steps in self._chains(inputs, start, **options)
-        ]
+
+        def read_off(steps):
+            return [
+                class_probabilities(y_0, self.prediction_type_, self.temperature_) for y_0 in steps
+            ]
+
+        chunks = self._run_chains(inputs, start, read_off, **options)
         return [torch.cat(stage).cpu().numpy() for stage in zip(*chunks, strict=True)]
 
     def _sample(self, inputs, start):
         """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
-        return torch.cat([steps[-1] for steps in self._chains(inputs, start)], dim=1).cpu()
+        return torch.cat(self._run_chains(inputs, start, lambda steps: steps[-1].cpu()), dim=1)
 
-    def _chains(self, inputs, start, *, y_codes=None, timestep=None, noise_generator=None):
-        """Yield for each chunk of rows the list of labels (n_draws, n, n_classes) of each step.
+    def _run_chains(
+        self, inputs, start, read_off, *, y_codes=None, timestep=None, noise_generator=None
+    ):
+        """Return for each chunk of rows what ``read_off`` makes of its chain.
 
-        With ``y_codes`` the chain has one step and starts from these labels at ``timestep``.
+        A chain is the list of labels (n_draws, n, n_classes) guessed at each step. With ``y_codes``
+        it has one step and starts from these labels at ``timestep``.
         """
         condition, means = inputs
         device = prediction_device(self.device)
@@ -249,6 +257,7 @@ class LabelDiffusionPredictor:
         timesteps = model.timesteps(self.n_sampling_steps if y_codes is None else 1, start=timestep)
         noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
         start = start.to(device).unsqueeze(1)
+        results = []
         with limited_threads(self.n_jobs), torch.inference_mode():
             for rows in self._chunks(len(condition), n_draws):
                 features = to_tensor(condition[rows], dtype, device)
@@ -260,7 +269,9 @@ class LabelDiffusionPredictor:
                     y_t = add_noise(y_0.expand_as(y_t), y_t, t, model.schedule, prior)
                 elif prior is not None:
                     y_t = y_t + prior
-                yield list(model.denoise(y_t, timesteps, features, prior, self.sampler, noise))
+                steps = model.denoise(y_t, timesteps, features, prior, self.sampler, noise)
+                results.append(read_off(list(steps)))
+        return results
 
     def _step_noise(self, n_steps, start, generator):
         """Draw the noise that "ddpm" adds between steps, the same for all rows and calls."""

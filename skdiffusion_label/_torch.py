@@ -50,11 +50,10 @@ def prediction_device(device: str) -> torch.device:
 
 
 @contextmanager
-def limited_threads(n_jobs: int | None) -> Iterator[int]:
+def limited_threads(n_jobs: int | None) -> Iterator[None]:
     """Run torch, BLAS and OpenMP on ``n_jobs`` threads; on leaving, restore their settings."""
-    n_threads = joblib.effective_n_jobs(n_jobs)
-    with threadpool_limits(n_threads):
-        yield n_threads
+    with threadpool_limits(joblib.effective_n_jobs(n_jobs)):
+        yield
 
 
 def module_to_arrays(module: nn.Module) -> dict[str, np.ndarray]:

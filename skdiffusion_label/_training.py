@@ -14,9 +14,9 @@ from skdiffusion_label.diffusion import (
     train_denoiser,
 )
 
-_AUTO_N_UPDATES = 1000
+_AUTO_N_UPDATES = 800
 _AUTO_N_EPOCHS = (5, 200)
-_MAX_TEMPERATURE_ENTRIES = 500_000
+_MAX_TEMPERATURE_ENTRIES = 200_000
 _AUTO_MAX_CLASSES_OF_SAMPLE = 20
 
 

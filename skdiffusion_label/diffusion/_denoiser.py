@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import embedding, softplus
 
 Condition = tuple[Tensor, Tensor]
 
@@ -12,11 +12,11 @@ class TimeGate(nn.Module):
 
     def __init__(self, n_timesteps: int, n_units: int):
         super().__init__()
-        self.scale = nn.Embedding(n_timesteps, n_units)
+        self.scale = nn.Parameter(torch.empty(n_timesteps, n_units))
 
     def forward(self, units: Tensor, t: Tensor) -> Tensor:
         """Return ``units`` (b, h) scaled for timesteps ``t`` (b,) or one ``t`` () for all."""
-        return self.scale(t) * units
+        return embedding(t, self.scale) * units
 
 
 class LabelDenoiser(nn.Module):
@@ -54,9 +54,9 @@ class LabelDenoiser(nn.Module):
 
     def forward(self, y_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Denoise ``y_t`` (b, k) at ``t`` (b,) or () under an encoded condition."""
-        embedding, units = condition
+        gate_of_row, units = condition
         units = self.label_input(y_t) + units
-        units = embedding * softplus(self.norms[0](self.gates[0](units, t)))
+        units = gate_of_row * softplus(self.norms[0](self.gates[0](units, t)))
         for layer, gate, norm in zip(self.hidden, self.gates[1:], self.norms[1:], strict=True):
             units = softplus(norm(gate(layer(units), t)))
         return self.output(units)
@@ -70,8 +70,8 @@ class LabelDenoiser(nn.Module):
                 module.weight.uniform_(-bound, bound, generator=generator)
                 if module.bias is not None:
                     module.bias.uniform_(-bound, bound, generator=generator)
-            elif isinstance(module, nn.Embedding):
-                module.weight.uniform_(0, 1, generator=generator)
+            elif isinstance(module, TimeGate):
+                module.scale.uniform_(0, 1, generator=generator)
             elif isinstance(module, nn.BatchNorm1d):
                 module.reset_parameters()
         # The first layer's two parts are one layer on the concatenation.

@@ -13,7 +13,7 @@ from skdiffusion_label.retrieval._retrieve import (
     retrieve_labels,
 )
 from skdiffusion_label.retrieval._search import find_neighbors
-from skdiffusion_label.retrieval._space import supervised_space
+from skdiffusion_label.retrieval._space import supervised_spaces
 
 __all__ = [
     "RETRIEVAL_SPACES",
@@ -25,6 +25,6 @@ __all__ = [
     "count_votes",
     "find_neighbors",
     "retrieve_labels",
-    "supervised_space",
+    "supervised_spaces",
     "vote_distributions",
 ]

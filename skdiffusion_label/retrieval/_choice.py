@@ -5,7 +5,7 @@ import numpy as np
 from skdiffusion_label.retrieval._labels import annotator_distributions, count_votes
 from skdiffusion_label.retrieval._search import find_neighbors
 
-_MAX_QUERIES = 4000
+_MAX_QUERIES = 2000
 _N_STANDARD_ERRORS = 2.0
 _N_EFFECTIVE_VOTES = (10.0, 5.0)
 
@@ -34,7 +34,7 @@ def choose_retrieval(
 
     The given label of a row is foretold from the labels of its neighbors alone, by the annotator
     model of :func:`annotator_distributions`. The space with the smallest mean log loss over at
-    most 4,000 rows is taken, and in it the first number of neighbors unless another one is better
+    most 2,000 rows is taken, and in it the first number of neighbors unless another one is better
     by more than two standard errors.
 
     Parameters

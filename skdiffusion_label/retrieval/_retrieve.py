@@ -12,10 +12,9 @@ from skdiffusion_label.retrieval._choice import (
 )
 from skdiffusion_label.retrieval._labels import count_votes, vote_distributions
 from skdiffusion_label.retrieval._search import find_neighbors
-from skdiffusion_label.retrieval._space import supervised_space
+from skdiffusion_label.retrieval._space import supervised_spaces
 
 RETRIEVAL_SPACES = ("features", "standardized", "supervised")
-_N_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -90,26 +89,29 @@ def retrieve_labels(
     Retrieval
     """
     if neighbors is None:
+        points = {"features": features, "standardized": standardized}
+        judged = dict(points)
+        if space in ("auto", "supervised"):
+            points["supervised"], judged["supervised"] = supervised_spaces(
+                standardized,
+                y_codes,
+                n_classes,
+                sample_weight=sample_weight,
+                random_state=random_state,
+            )
         if space == "auto" or n_neighbors == "auto":
-            names = RETRIEVAL_SPACES if space == "auto" else (space,)
-            sizes = candidate_n_neighbors(len(y_codes), n_classes)
+            usual = candidate_n_neighbors(len(y_codes), n_classes)
             space, n_neighbors = choose_retrieval(
-                {
-                    name: _space(
-                        name, features, standardized, y_codes, n_classes, sample_weight, _N_FOLDS
-                    )
-                    for name in names
-                },
-                sizes if n_neighbors == "auto" else (n_neighbors,),
+                judged if space == "auto" else {space: judged[space]},
+                usual if n_neighbors == "auto" else [n_neighbors],
                 y_codes,
                 n_classes,
                 metric=metric,
                 sample_weight=sample_weight,
                 random_state=random_state,
             )
-        points = _space(space, features, standardized, y_codes, n_classes, sample_weight, 1)
         neighbors = find_neighbors(
-            points,
+            points[space],
             n_neighbors,
             metric=metric,
             algorithm=algorithm,
@@ -193,13 +195,3 @@ def _graph_indices(graph, n_samples):
         )
     indices, distances = (part.reshape(n_samples, -1) for part in (graph.indices, graph.data))
     return np.take_along_axis(indices, np.argsort(distances, axis=1, kind="stable"), axis=1)
-
-
-def _space(name, features, standardized, y_codes, n_classes, sample_weight, n_folds):
-    if name == "features":
-        return features
-    if name == "standardized":
-        return standardized
-    return supervised_space(
-        standardized, y_codes, n_classes, sample_weight=sample_weight, n_folds=n_folds
-    )

@@ -11,6 +11,7 @@ _FLOP_PER_SECOND = 8e10
 _SECONDS_PER_CANDIDATE = 2e-9
 _COMPILE_SECONDS = 24.0
 
+_CACHE_BYTES = 1 << 22
 _BLOCK_BYTES = 1 << 27
 _MAX_SIZE_IN_FLOAT64 = 1e9  # rows squared times features: about a tenth of a second
 _pynndescent_lock = threading.Lock()  # its build aborts the process with some numba layers
@@ -70,20 +71,22 @@ def find_neighbors(
 def _comparable_points(features, metric):
     """Return points whose Euclidean distances order as ``metric`` does, and which rows are zero.
 
-    Among unit vectors the Euclidean distance orders as the cosine does. Centered and scaled in
-    float64, so that neither a large offset nor the unit of measurement eats float32's digits.
+    Among unit vectors the Euclidean distance orders as the cosine does. Centered and scaled, so
+    that neither a large offset nor the unit of measurement eats the digits of a later float32.
     """
-    points = features.astype(np.float64)
-    is_zero = np.zeros(len(points), dtype=bool)
+    is_zero = np.zeros(len(features), dtype=bool)
     if metric == "cosine":
-        points /= np.maximum(np.abs(points).max(axis=1, keepdims=True), np.finfo(float).tiny)
-        norms = np.linalg.norm(points, axis=1, keepdims=True)
-        is_zero = norms[:, 0] == 0
+        largest = np.maximum(features.max(axis=1), -features.min(axis=1))[:, None]
+        is_zero = largest[:, 0] == 0
+        points = features / np.where(largest == 0, 1, largest)
+        norms = np.sqrt(np.einsum("nd,nd->n", points, points))[:, None]
         points /= np.where(norms == 0, 1, norms)
-    points -= points.mean(axis=0)
-    scale = 1.0 if metric == "cosine" else np.abs(points).max()
+        points -= points.mean(axis=0, dtype=np.float64).astype(points.dtype)
+    else:
+        points = features - features.mean(axis=0, dtype=np.float64).astype(features.dtype)
+        points /= max(points.max(), -points.min()) or 1
     dtype = np.float64 if points.size * len(points) <= _MAX_SIZE_IN_FLOAT64 else np.float32
-    return np.ascontiguousarray(points / (scale or 1.0), dtype=dtype), is_zero
+    return np.ascontiguousarray(points, dtype=dtype), is_zero
 
 
 def _exact_is_cheaper(n_samples, n_features):
@@ -97,7 +100,11 @@ def _search_exactly(points, is_zero, n_neighbors, rows):
     points = torch.from_numpy(points)
     rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))
     zero_columns = torch.from_numpy(np.flatnonzero(is_zero))
-    rows_per_block = max(1, _BLOCK_BYTES // (points.element_size() * len(points)))
+    row_bytes = points.element_size() * len(points)
+    # With few features a block should stay in the cache, with many it should repay the reading
+    # of all points.
+    rows_per_block = max(points.shape[1], _CACHE_BYTES // row_bytes)
+    rows_per_block = max(1, min(rows_per_block, _BLOCK_BYTES // row_bytes))
     half_squares = points.square().sum(dim=1) / 2
     neighbors = torch.empty((len(rows), n_neighbors), dtype=torch.int64)
     for block in torch.arange(len(rows)).split(rows_per_block):

@@ -1,14 +1,14 @@
 """The space in which neighbors are looked up."""
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 
+_N_FOLDS = 5
 _SHRINKAGE = 0.1
 
 
-def supervised_space(
-    standardized, y_codes, n_classes, *, sample_weight=None, n_folds=1, random_state=0
-):
+def supervised_spaces(standardized, y_codes, n_classes, *, sample_weight=None, random_state=0):
     """Map each row to the square roots of its class probabilities under a linear model.
 
     The model is linear discriminant analysis of the given labels with a covariance shrunk towards
@@ -25,39 +25,45 @@ def supervised_space(
         Number of classes.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows in the model, one by default.
-    n_folds : int, default=1
-        With more than one, each row is mapped by a model that has not seen its label. To be judged
-        by the given labels a space has to be made so; to look up neighbors the space of one fold is
-        better, as a single model has mapped all rows.
     random_state : int, default=0
-        Seed of the split into folds.
+        Seed of the split into five folds.
 
     Returns
     -------
-    ndarray of shape (n_samples, n_classes), dtype=float32
-        Rows of unit length.
+    space : ndarray of shape (n_samples, n_classes), dtype=float32
+        Rows of unit length, all mapped by one model: the space to look up neighbors in.
+    cross_fitted_space : ndarray of shape (n_samples, n_classes), dtype=float32
+        Each row mapped by a model that has not seen its label: to be judged by the given labels.
     """
     n_samples = len(standardized)
     weight = np.ones(n_samples, dtype=np.float32) if sample_weight is None else sample_weight
-    folds = np.random.default_rng(random_state).permutation(n_samples) % n_folds
-    members = [np.flatnonzero(folds == fold) for fold in range(n_folds)]
-    moments = [_moments(standardized[m], y_codes[m], n_classes, weight[m]) for m in members]
+    order = np.random.default_rng(random_state).permutation(n_samples)
+    folds = np.array_split(order, min(_N_FOLDS, n_samples))
+    moments = [_moments(standardized[f], y_codes[f], n_classes, weight[f]) for f in folds]
     total = [sum(parts) for parts in zip(*moments, strict=True)]
-    space = np.empty((n_samples, n_classes), dtype=np.float32)
-    for rows, moment in zip(members, moments, strict=True):
+    cross_fitted_space = np.empty((n_samples, n_classes), dtype=np.float32)
+    for fold, moment in zip(folds, moments, strict=True):
         # The moments of the other folds are the total less those of this one.
-        seen = total if n_folds == 1 else [t - m for t, m in zip(total, moment, strict=True)]
-        coefficients, intercept = _discriminant(*seen)
-        logits = standardized[rows] @ coefficients + intercept
-        space[rows] = np.exp((logits - logits.max(axis=1, keepdims=True)) / 2)
-    return space / np.linalg.norm(space, axis=1, keepdims=True)
+        others = [whole - part for whole, part in zip(total, moment, strict=True)]
+        cross_fitted_space[fold] = _mapped(standardized[fold], others)
+    return _mapped(standardized, total), cross_fitted_space
+
+
+def _mapped(standardized, moments):
+    coefficients, intercept = _discriminant(*moments)
+    logits = standardized @ coefficients + intercept
+    roots = np.exp((logits - logits.max(axis=1, keepdims=True)) / 2)
+    return roots / np.linalg.norm(roots, axis=1, keepdims=True)
 
 
 def _moments(features, y_codes, n_classes, weight):
     """Sum what the discriminant needs; sums of disjoint rows can be added and subtracted."""
     weighted = features * weight[:, None]
-    class_sums = np.zeros((n_classes, features.shape[1]))
-    np.add.at(class_sums, y_codes, weighted)
+    members = sparse.csc_array(
+        (np.ones(len(y_codes), dtype=np.float32), y_codes, np.arange(len(y_codes) + 1)),
+        shape=(n_classes, len(y_codes)),
+    )
+    class_sums = (members @ weighted).astype(np.float64)
     counts = np.bincount(y_codes, weight, minlength=n_classes)
     return counts, class_sums, (features.T @ weighted).astype(np.float64)
 

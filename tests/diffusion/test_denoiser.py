@@ -55,9 +55,9 @@ def published_equations(denoiser, y_t, t, features):
     embedding = batch_norm("encoder_norm", embedding)
     joint = torch.cat([state["label_input.weight"], state["feature_input.weight"]], dim=1)
     units = torch.cat([y_t, features], dim=1) @ joint.T + state["feature_input.bias"]
-    units = embedding * softplus(batch_norm("norms.0", state["gates.0.scale.weight"][t] * units))
+    units = embedding * softplus(batch_norm("norms.0", state["gates.0.scale"][t] * units))
     for layer in (0, 1):
-        units = state[f"gates.{layer + 1}.scale.weight"][t] * linear(f"hidden.{layer}", units)
+        units = state[f"gates.{layer + 1}.scale"][t] * linear(f"hidden.{layer}", units)
         units = softplus(batch_norm(f"norms.{layer + 1}", units))
     return linear("output", units)
 
@@ -139,7 +139,7 @@ def test_initial_weights_are_uniform_within_the_inverse_root_of_the_inputs():
         weight = denoiser.get_submodule(name).weight.detach()
         assert float(weight.abs().max()) == pytest.approx(n_inputs**-0.5, rel=0.01)
         assert float(weight.std()) == pytest.approx((3 * n_inputs) ** -0.5, rel=0.02)
-    scale = denoiser.gates[1].scale.weight.detach()
+    scale = denoiser.gates[1].scale.detach()
     assert 0 <= float(scale.min()) < float(scale.max()) <= 1
     assert float(scale.mean()) == pytest.approx(0.5, abs=0.02)
 
@@ -161,7 +161,7 @@ def test_gate_learns_only_at_the_timesteps_it_has_seen():
     y_t, _, features = make_batch()
     denoiser(y_t, torch.full((16,), 7), denoiser.encode(features)).square().sum().backward()
     for gate in denoiser.gates:
-        touched = gate.scale.weight.grad.abs().sum(dim=1) > 0
+        touched = gate.scale.grad.abs().sum(dim=1) > 0
         assert touched.nonzero().flatten().tolist() == [7]
 
 

@@ -11,7 +11,7 @@ from skdiffusion_label.retrieval import (
     count_votes,
     find_neighbors,
     retrieve_labels,
-    supervised_space,
+    supervised_spaces,
     vote_distributions,
 )
 
@@ -46,7 +46,7 @@ def test_retrieval_is_search_then_vote_then_aggregation(space, aggregation):
     points = {
         "features": features,
         "standardized": standardized,
-        "supervised": supervised_space(standardized, given, 3),
+        "supervised": supervised_spaces(standardized, given, 3),
     }[space]
     neighbors = find_neighbors(points, 7, metric="euclidean")
     votes = count_votes(neighbors, given, 3)
@@ -83,7 +83,7 @@ def test_auto_takes_what_the_choice_says(monkeypatch):
     assert list(asked["spaces"]) == ["features", "standardized", "supervised"]
     assert asked["grid"] == [10, 25, 50]
     # A space is judged by given labels that it has not seen, or it would flatter itself.
-    honest = supervised_space(standardized, given, 3, n_folds=5)
+    honest = supervised_spaces(standardized, given, 3, n_folds=5)
     np.testing.assert_array_equal(asked["spaces"]["supervised"], honest)
 
     retrieve_labels(features, standardized, given, 3, n_neighbors=4)

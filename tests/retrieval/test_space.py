@@ -4,7 +4,7 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import make_blobs
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from skdiffusion_label.retrieval import supervised_space
+from skdiffusion_label.retrieval import supervised_spaces
 
 SHRINKAGE = 0.1
 
@@ -50,7 +50,7 @@ def fold_of(row, features, y_codes, n_classes, n_folds):
     other = y_codes.copy()
     other[row] = (other[row] + 1) % n_classes
     space, moved = (
-        supervised_space(features, labels, n_classes, n_folds=n_folds)
+        supervised_spaces(features, labels, n_classes, n_folds=n_folds)
         for labels in (y_codes, other)
     )
     return np.flatnonzero(np.abs(space - moved).max(axis=1) < 1e-6)
@@ -59,7 +59,7 @@ def fold_of(row, features, y_codes, n_classes, n_folds):
 @pytest.mark.parametrize("n_folds", [1, 2, 5])
 def test_rows_have_unit_length(n_folds):
     features, y_codes = standardized_blobs()
-    space = supervised_space(features, y_codes, 3, n_folds=n_folds)
+    space = supervised_spaces(features, y_codes, 3, n_folds=n_folds)
     assert space.shape == (120, 3)
     assert space.dtype == np.float32
     assert (space >= 0).all()
@@ -72,7 +72,7 @@ def test_squares_are_the_probabilities_of_scikit_learn_s_discriminant():
         solver="lsqr", covariance_estimator=ShrunkTowardsIdentity()
     )
     proba = discriminant.fit(features, y_codes).predict_proba(features)
-    np.testing.assert_allclose(supervised_space(features, y_codes, 3) ** 2, proba, atol=1e-4)
+    np.testing.assert_allclose(supervised_spaces(features, y_codes, 3) ** 2, proba, atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -81,12 +81,12 @@ def test_space_is_the_textbook_discriminant(seed):
     # Classes of different sizes, and one that no row has.
     y_codes = np.where(np.random.default_rng(seed).random(120) < 0.4, 0, y_codes)
     expected = plain_discriminant(features, y_codes, 4, features)
-    np.testing.assert_allclose(supervised_space(features, y_codes, 4), expected, atol=1e-4)
+    np.testing.assert_allclose(supervised_spaces(features, y_codes, 4), expected, atol=1e-4)
 
 
 def test_inner_product_is_the_bhattacharyya_coefficient():
     features, y_codes = standardized_blobs()
-    space = supervised_space(features, y_codes, 3)
+    space = supervised_spaces(features, y_codes, 3)
     proba = plain_discriminant(features, y_codes, 3, features) ** 2
     coefficient = np.sqrt(proba[0] * proba[1]).sum()
     assert space[0] @ space[1] == pytest.approx(coefficient, abs=1e-4)
@@ -116,7 +116,7 @@ def test_rows_fall_into_disjoint_folds():
 @pytest.mark.parametrize("n_folds", [2, 5])
 def test_rows_of_a_fold_are_mapped_by_a_model_refitted_without_them(n_folds):
     features, y_codes = standardized_blobs()
-    space = supervised_space(features, y_codes, 3, n_folds=n_folds)
+    space = supervised_spaces(features, y_codes, 3, n_folds=n_folds)
     fold = fold_of(0, features, y_codes, 3, n_folds)
     rest = np.setdiff1d(np.arange(120), fold)
     refitted = plain_discriminant(features[rest], y_codes[rest], 3, features[fold])
@@ -128,7 +128,7 @@ def test_rows_of_a_fold_are_mapped_by_a_model_refitted_without_them(n_folds):
 def test_space_is_the_same_for_a_seed_and_split_anew_by_another(n_folds):
     features, y_codes = standardized_blobs()
     first, same, other = (
-        supervised_space(features, y_codes, 3, n_folds=n_folds, random_state=seed)
+        supervised_spaces(features, y_codes, 3, n_folds=n_folds, random_state=seed)
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, same)
@@ -138,8 +138,8 @@ def test_space_is_the_same_for_a_seed_and_split_anew_by_another(n_folds):
 def test_weight_counts_a_row_so_many_times():
     features, y_codes = standardized_blobs(60)
     times = np.random.default_rng(0).integers(0, 4, size=60)
-    repeated = supervised_space(features.repeat(times, axis=0), y_codes.repeat(times), 3)
-    weighted = supervised_space(features, y_codes, 3, sample_weight=times.astype(np.float32))
+    repeated = supervised_spaces(features.repeat(times, axis=0), y_codes.repeat(times), 3)
+    weighted = supervised_spaces(features, y_codes, 3, sample_weight=times.astype(np.float32))
     np.testing.assert_allclose(weighted.repeat(times, axis=0), repeated, atol=1e-4)
 
 
@@ -149,7 +149,7 @@ def test_label_of_a_row_of_weight_zero_does_not_matter(n_folds):
     weight = (np.arange(120) % 4 > 0).astype(np.float32)
     other = np.where(weight == 0, (y_codes + 1) % 3, y_codes)
     first, second = (
-        supervised_space(features, labels, 3, sample_weight=weight, n_folds=n_folds)
+        supervised_spaces(features, labels, 3, sample_weight=weight, n_folds=n_folds)
         for labels in (y_codes, other)
     )
     np.testing.assert_array_equal(first, second)
@@ -164,23 +164,23 @@ def assert_valid(space):
 def test_class_seen_once_is_no_obstacle(n_folds):
     features, y_codes = standardized_blobs()
     y_codes[11] = 3
-    assert_valid(supervised_space(features, y_codes, 4, n_folds=n_folds))
+    assert_valid(supervised_spaces(features, y_codes, 4, n_folds=n_folds))
 
 
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_constant_features_are_no_obstacle_and_add_nothing(n_folds):
     features, y_codes = standardized_blobs()
     constant = np.hstack([features, np.zeros((120, 2), dtype=np.float32)])
-    space = supervised_space(constant, y_codes, 3, n_folds=n_folds)
+    space = supervised_spaces(constant, y_codes, 3, n_folds=n_folds)
     assert_valid(space)
-    expected = supervised_space(features, y_codes, 3, n_folds=n_folds)
+    expected = supervised_spaces(features, y_codes, 3, n_folds=n_folds)
     np.testing.assert_allclose(space, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_more_features_than_rows_are_no_obstacle(n_folds):
     features, y_codes = standardized_blobs(20, n_features=60)
-    space = supervised_space(features, y_codes, 3, n_folds=n_folds)
+    space = supervised_spaces(features, y_codes, 3, n_folds=n_folds)
     assert_valid(space)
     if n_folds == 1:
         expected = plain_discriminant(features, y_codes, 3, features)
@@ -190,17 +190,17 @@ def test_more_features_than_rows_are_no_obstacle(n_folds):
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_single_class_maps_all_rows_to_one_point(n_folds):
     features, _ = standardized_blobs(20)
-    space = supervised_space(features, np.zeros(20, dtype=np.int64), 1, n_folds=n_folds)
+    space = supervised_spaces(features, np.zeros(20, dtype=np.int64), 1, n_folds=n_folds)
     np.testing.assert_array_equal(space, np.ones((20, 1)))
 
 
 def test_fewer_rows_than_folds_are_no_obstacle():
     features, y_codes = standardized_blobs(3)
-    assert_valid(supervised_space(features, y_codes, 3, n_folds=5))
+    assert_valid(supervised_spaces(features, y_codes, 3, n_folds=5))
 
 
 def test_arguments_are_left_as_they_are():
     features, y_codes = standardized_blobs()
     features.flags.writeable = False
     y_codes.flags.writeable = False
-    assert_valid(supervised_space(features, y_codes, 3, n_folds=5))
+    assert_valid(supervised_spaces(features, y_codes, 3, n_folds=5))
