@@ -65,7 +65,7 @@ class LRADiffusionClassifier(
         Its ``predict_proba`` is the mean of the forward process, the prior guess of the label. A
         clone is fitted on features and given labels; the diffusion learns from out-of-fold guesses.
     max_iter : int or "auto", default="auto"
-        Number of epochs. "auto": enough for 800 updates, within 5 and 200.
+        Number of epochs. "auto": enough for 1,200 updates, within 5 and 200.
     batch_size : int, default=256
         Rows in an update.
     learning_rate : float, default=3e-3
@@ -85,11 +85,12 @@ class LRADiffusionClassifier(
     n_iter_no_change : int, default=30
         Epochs without improvement before an early stop.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the given classes, multiplied with ``sample_weight``.
+        Weights of the classes in training. They apply to the labels that training draws, and
+        leave retrieval alone.
     warm_start : bool, default=False
         Continue from the weights of the previous ``fit``.
     sampler : {"ddim", "ddpm"}, default="ddim"
-        Deterministic or stochastic denoising steps.
+        Deterministic or stochastic denoising steps. This and the next may be set after ``fit``.
     n_sampling_steps : int, default=1
         Number of denoising steps in prediction.
     n_draws : int or "mean", default=8
@@ -285,7 +286,7 @@ class LRADiffusionClassifier(
             Given labels, right or wrong: strings, booleans or integers.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in training and in the votes on their neighbors. A row of weight
-            zero takes no part, though its label distribution is still retrieved.
+            zero is nobody's neighbor and not trained on, though its own neighbors are looked up.
         neighbors : sparse matrix of shape (n_samples, n_samples) or array of shape \
                 (n_samples, n_neighbors), default=None
             Neighbors found elsewhere: a graph of ``KNeighborsTransformer`` or indices of training
@@ -309,6 +310,8 @@ class LRADiffusionClassifier(
         weight = sample_weight - held_out
         standardized = self._standardize(features, weight)
         self._retrieve(features, standardized, y, weight, neighbors, random_state)
+        if self.verbose:
+            print(f"Retrieval: {self.n_neighbors_} neighbors, space {self.retrieval_space_!r}")
         inputs = self._fit_condition(features, standardized, y, weight, random_state)
         with limited_threads(self.n_jobs):
             train(self, inputs, X, y, weight, held_out, random_state, device)

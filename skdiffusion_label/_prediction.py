@@ -1,5 +1,6 @@
 """Prediction with a fitted label diffusion model."""
 
+from collections import deque
 from numbers import Integral
 
 import numpy as np
@@ -27,20 +28,37 @@ from skdiffusion_label.diffusion import (
 
 _ROWS_PER_CHUNK = 4096
 _PURIFYING_SIGNAL = 0.4
+_AUTO_MAX_CLASSES_OF_SAMPLE = 20
 
 
-def build_model(estimator, n_inputs, n_classes):
-    """Return an untrained model of the estimator's parameters, without drawing random numbers."""
+def network_settings(estimator, n_features, n_classes):
+    """Return what decides about the network and the meaning of its output, as a dict."""
+    prediction_type = estimator.prediction_type
+    if prediction_type == "auto":
+        prediction_type = "sample" if n_classes <= _AUTO_MAX_CLASSES_OF_SAMPLE else "logits"
+    return {
+        "n_inputs": n_features + (0 if estimator.prior is None else n_classes),
+        "n_classes": n_classes,
+        "hidden_size": estimator.hidden_size,
+        "encoder": estimator.encoder,
+        "n_timesteps": estimator.n_timesteps,
+        "noise_schedule": estimator.noise_schedule,
+        "prediction_type": prediction_type,
+    }
+
+
+def build_model(network):
+    """Return an untrained model of :func:`network_settings`, without drawing random numbers."""
     with torch.device("meta"):
         denoiser = LabelDenoiser(
-            n_inputs,
-            n_classes,
-            estimator.n_timesteps,
-            estimator.hidden_size,
-            estimator.encoder,
+            network["n_inputs"],
+            network["n_classes"],
+            network["n_timesteps"],
+            network["hidden_size"],
+            network["encoder"],
         )
-    schedule = NoiseSchedule(estimator.noise_schedule, estimator.n_timesteps)
-    return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, estimator.prediction_type_)
+    schedule = NoiseSchedule(network["noise_schedule"], network["n_timesteps"])
+    return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, network["prediction_type"])
 
 
 def starting_noise(n_draws, n_classes, generator):
@@ -49,6 +67,12 @@ def starting_noise(n_draws, n_classes, generator):
         return torch.zeros(1, n_classes, dtype=torch.float64)
     half = torch.randn((n_draws + 1) // 2, n_classes, generator=generator, dtype=torch.float64)
     return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
+
+
+def last(steps):
+    """Return the last label of a chain without keeping the others."""
+    (y_0,) = deque(steps, maxlen=1)
+    return y_0
 
 
 class LabelDiffusionPredictor:
@@ -84,7 +108,8 @@ class LabelDiffusionPredictor:
             Rows sum to one; columns in the order of ``classes_``. A row's probabilities do not
             depend on the other rows.
         """
-        return self._predict_stages(X)[-1]
+        check_is_fitted(self)
+        return self._denoise(self._transform(X), torch.tensor(self.initial_noise_))
 
     def predict_log_proba(self, X):
         """Predict the logarithm of each class's probability.
@@ -116,7 +141,13 @@ class LabelDiffusionPredictor:
             ``n_sampling_steps`` times, or once for each timestep if there are fewer; the last one
             is that of ``predict_proba``.
         """
-        yield from self._predict_stages(X)
+        check_is_fitted(self)
+        start = torch.tensor(self.initial_noise_)
+        chunks = self._run_chains(
+            self._transform(X), start, lambda steps: [self._probabilities(y_0) for y_0 in steps]
+        )
+        for stage in zip(*chunks, strict=True):
+            yield torch.cat(stage).numpy()
 
     def sample_labels(self, X, n_samples=1, random_state=0):
         """Draw labels from the learned distribution of each row's label.
@@ -135,6 +166,11 @@ class LabelDiffusionPredictor:
         -------
         ndarray of shape (n_rows, n_samples)
             Labels as they were given to ``fit``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``n_samples`` is not an integer of at least one.
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
@@ -145,7 +181,7 @@ class LabelDiffusionPredictor:
         thresholds = torch.rand((n_samples, 1, 1), generator=generator, dtype=torch.float64)
 
         def draw_codes(steps):
-            proba = draw_probabilities(steps[-1], self.prediction_type_, self.temperature_).cpu()
+            proba = draw_probabilities(last(steps), self.prediction_type_, self.temperature_).cpu()
             return (proba.cumsum(dim=2) <= thresholds).sum(dim=2).clamp(max=n_classes - 1)
 
         inputs = self._transform(X)
@@ -164,7 +200,8 @@ class LabelDiffusionPredictor:
         X : array-like of shape (n_samples, n_features)
             Rows, or whatever ``feature_extractor`` takes.
         y : array-like of shape (n_samples,)
-            Given labels, all of them among ``classes_``.
+            Given labels, all of them among ``classes_``. With a ``prior`` that has been fitted on
+            these very labels, as on the training rows, the labels vouch for themselves.
         timestep : int, default=None
             From 0 to ``n_timesteps - 1``. By default the one at which the label's coefficient is
             0.4.
@@ -175,10 +212,10 @@ class LabelDiffusionPredictor:
             Rows sum to one; columns in the order of ``classes_``.
         """
         check_is_fitted(self)
+        schedule = NoiseSchedule(self._network["noise_schedule"], self._network["n_timesteps"])
         if timestep is None:
-            schedule = NoiseSchedule(self.noise_schedule, self.n_timesteps)
             timestep = first_timestep_with_signal(schedule, _PURIFYING_SIGNAL)
-        check_scalar(timestep, "timestep", Integral, min_val=0, max_val=self.n_timesteps - 1)
+        check_scalar(timestep, "timestep", Integral, min_val=0, max_val=schedule.n_timesteps - 1)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         unknown = np.setdiff1d(y, self.classes_)
@@ -186,8 +223,7 @@ class LabelDiffusionPredictor:
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
         y_codes = np.searchsorted(self.classes_, y)
         start = torch.tensor(self.initial_noise_)
-        stages = self._denoise(self._transform(X), start, y_codes=y_codes, timestep=int(timestep))
-        return stages[-1]
+        return self._denoise(self._transform(X), start, y_codes=y_codes, timestep=int(timestep))
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -209,6 +245,9 @@ class LabelDiffusionPredictor:
         proba = self.purify_proba(X, y, timestep)
         return self.classes_[proba.argmax(axis=1)]
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "weights_")
+
     def _transform(self, X):
         """Validate rows and return what the denoiser sees, and the prior means or None."""
         if self.feature_extractor_ is not None:
@@ -220,42 +259,40 @@ class LabelDiffusionPredictor:
         means = prior_mean(self.prior_, features, self.classes_)
         return np.hstack([condition, means]), means
 
-    def _predict_stages(self, X):
-        check_is_fitted(self)
-        return self._denoise(self._transform(X), torch.tensor(self.initial_noise_))
-
     def _denoise(self, inputs, start, **options):
-        """Return the probabilities (n_samples, n_classes) after each step from ``start``."""
+        """Return the probabilities (n_samples, n_classes) at the end of the chains."""
 
         def read_off(steps):
-            return [
-                class_probabilities(y_0, self.prediction_type_, self.temperature_) for y_0 in steps
-            ]
+            return self._probabilities(last(steps))
 
-        chunks = self._run_chains(inputs, start, read_off, **options)
-        return [torch.cat(stage).cpu().numpy() for stage in zip(*chunks, strict=True)]
+        return torch.cat(self._run_chains(inputs, start, read_off, **options)).numpy()
+
+    def _probabilities(self, y_0):
+        return class_probabilities(y_0, self.prediction_type_, self.temperature_).cpu()
 
     def _sample(self, inputs, start):
         """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
-        return torch.cat(self._run_chains(inputs, start, lambda steps: steps[-1].cpu()), dim=1)
+        return torch.cat(self._run_chains(inputs, start, lambda steps: last(steps).cpu()), dim=1)
 
     def _run_chains(
         self, inputs, start, read_off, *, y_codes=None, timestep=None, noise_generator=None
     ):
         """Return for each chunk of rows what ``read_off`` makes of its chain.
 
-        A chain is the list of labels (n_draws, n, n_classes) guessed at each step. With ``y_codes``
-        it has one step and starts from these labels at ``timestep``.
+        A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. With
+        ``y_codes`` it has one step and starts from these labels at ``timestep``.
         """
         condition, means = inputs
         device = prediction_device(self.device)
         dtype = torch.float64  # in which a row's result hardly depends on its batch
         n_draws, n_classes = start.shape
-        model = build_model(self, condition.shape[1], n_classes)
+        model = build_model(self._network)
         arrays_to_module(self.weights_, model.denoiser)
         model = model.to(device=device, dtype=dtype).eval()
         timesteps = model.timesteps(self.n_sampling_steps if y_codes is None else 1, start=timestep)
-        noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
+        noise = None
+        if self.sampler == "ddpm":
+            noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
         start = start.to(device).unsqueeze(1)
         results = []
         with limited_threads(self.n_jobs), torch.inference_mode():
@@ -270,7 +307,7 @@ class LabelDiffusionPredictor:
                 elif prior is not None:
                     y_t = y_t + prior
                 steps = model.denoise(y_t, timesteps, features, prior, self.sampler, noise)
-                results.append(read_off(list(steps)))
+                results.append(read_off(steps))
         return results
 
     def _step_noise(self, n_steps, start, generator):

@@ -58,10 +58,11 @@ def published_settings(dataset):
 
     They are what the published code does where the published text and code differ, except for its
     defects: the moving average is not kept rather than kept and unused, the step size falls over
-    the epochs that are trained, and no epoch is chosen by clean labels. Batch normalization
-    averages its statistics over batches as in the published code. Features are standardized before
-    they enter the network; retrieval sees them as they are. The paper's second image encoder is an
-    encoder of the features here.
+    the epochs that are trained, no epoch is chosen by clean labels, and the row itself is not among
+    its own neighbors. Sampling clamps the guessed label to [0, 1], takes evenly spaced timesteps
+    down to 0 and ends at the guess. Features are standardized before they enter the network;
+    retrieval sees them as they are. The paper's second image encoder is an encoder of the features
+    here.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ import torch
 
 from skdiffusion_label._prediction import build_model, starting_noise
 from skdiffusion_label._torch import arrays_to_module, make_generator, module_to_arrays, to_tensor
+from skdiffusion_label._validation import check_class_weight
 from skdiffusion_label.diffusion import (
     TrainingData,
     TrainingSettings,
@@ -14,10 +15,9 @@ from skdiffusion_label.diffusion import (
     train_denoiser,
 )
 
-_AUTO_N_UPDATES = 800
+_AUTO_N_UPDATES = 1200
 _AUTO_N_EPOCHS = (5, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
-_AUTO_MAX_CLASSES_OF_SAMPLE = 20
 
 
 def train(estimator, inputs, X, y, weight, held_out, random_state, device):
@@ -27,34 +27,44 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
     stopping. ``X`` is what ``fit`` was given, for callbacks.
     """
     n_classes = len(estimator.classes_)
-    estimator.prediction_type_ = estimator.prediction_type
-    if estimator.prediction_type == "auto":
-        few = n_classes <= _AUTO_MAX_CLASSES_OF_SAMPLE
-        estimator.prediction_type_ = "sample" if few else "logits"
     rows = np.flatnonzero(weight > 0)
     settings = _settings(estimator, len(rows))
     generator = make_generator(random_state)
-    model = _initial_model(estimator, inputs[0].shape[1], n_classes, generator).to(device)
+    model = _initial_model(estimator, generator).to(device)
     estimator.initial_noise_ = starting_noise(estimator.n_draws, n_classes, generator).numpy()
     estimator._sampling_seed = int(random_state.randint(np.iinfo(np.int32).max))
     estimator.temperature_ = (
         1.0 if estimator.temperature == "auto" else float(estimator.temperature)
     )
 
-    condition, means, distributions = (
-        None if array is None else to_tensor(array[rows], torch.float32, device)
-        for array in (*inputs, estimator.label_distributions_)
+    class_weight = check_class_weight(estimator.class_weight, estimator.classes_, y)
+    shares = np.average(estimator.label_distributions_, axis=0, weights=weight)
+    class_weight = class_weight / (class_weight @ shares)  # so that the mean weight is one
+
+    condition, means, distributions, sample_weight, class_weights = (
+        None if array is None else to_tensor(array, torch.float32, device)
+        for array in (
+            inputs[0][rows],
+            None if inputs[1] is None else inputs[1][rows],
+            estimator.label_distributions_[rows],
+            weight[rows],
+            class_weight,
+        )
     )
-    data = TrainingData(
-        condition, distributions, to_tensor(weight[rows], torch.float32, device), means
-    )
+    data = TrainingData(condition, distributions, sample_weight, means, class_weights)
     epochs = train_denoiser(model, data, settings, generator)
-    _run_epochs(estimator, epochs, settings, (inputs, y, held_out), X)
+    _run_epochs(
+        estimator,
+        epochs,
+        settings,
+        (inputs, y, held_out * class_weight[np.searchsorted(estimator.classes_, y)]),
+        X,
+    )
     # Logits under cross-entropy are probabilities already.
     if estimator.temperature == "auto" and estimator.prediction_type_ != "logits":
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
         rows = np.sort(random_state.permutation(rows)[:n_rows])
-        estimator.temperature_ = _best_temperature(estimator, inputs, rows)
+        estimator.temperature_ = _best_temperature(estimator, inputs, rows, class_weight)
 
 
 def _settings(estimator, n_rows):
@@ -74,17 +84,10 @@ def _settings(estimator, n_rows):
     )
 
 
-def _initial_model(estimator, n_inputs, n_classes, generator):
-    model = build_model(estimator, n_inputs, n_classes)
+def _initial_model(estimator, generator):
+    model = build_model(estimator._network)
     if estimator.warm_start and hasattr(estimator, "weights_"):
-        try:
-            arrays_to_module(estimator.weights_, model.denoiser)
-        except RuntimeError as error:
-            raise ValueError(
-                "warm_start=True needs the features and the network of the previous fit, got "
-                f"n_features_in_={n_inputs}, hidden_size={estimator.hidden_size}, "
-                f"encoder={estimator.encoder!r}, n_timesteps={estimator.n_timesteps}."
-            ) from error
+        arrays_to_module(estimator.weights_, model.denoiser)
     else:
         model.denoiser.initialize(generator)
         estimator.loss_curve_ = []
@@ -132,13 +135,14 @@ def _run_epochs(estimator, epochs, settings, validation, X):
 def _accuracy_on_given_labels(estimator, inputs, y, weight):
     rows = np.flatnonzero(weight > 0)
     inputs = tuple(None if array is None else array[rows] for array in inputs)
-    proba = estimator._denoise(inputs, torch.tensor(estimator.initial_noise_))[-1]
+    proba = estimator._denoise(inputs, torch.tensor(estimator.initial_noise_))
     hits = estimator.classes_[proba.argmax(axis=1)] == y[rows]
     return float(np.average(hits, weights=weight[rows]))
 
 
-def _best_temperature(estimator, inputs, rows):
+def _best_temperature(estimator, inputs, rows, class_weight):
     inputs = tuple(None if array is None else array[rows] for array in inputs)
     labels = estimator._sample(inputs, torch.tensor(estimator.initial_noise_))
-    target = torch.from_numpy(estimator.label_distributions_[rows].astype(np.float64))
-    return fit_temperature(labels, estimator.prediction_type_, target)
+    target = estimator.label_distributions_[rows] * class_weight
+    target /= target.sum(axis=1, keepdims=True)
+    return fit_temperature(labels, estimator.prediction_type_, torch.from_numpy(target))

@@ -385,11 +385,24 @@ def test_one_row_of_positive_weight_is_too_few(fast, blobs):
         LRADiffusionClassifier(**fast).fit(X, y, sample_weight=weight)
 
 
-def test_class_weights_are_sample_weights_by_class(fast, blobs):
+def test_class_weights_leave_retrieval_alone(fast, blobs):
     X, _, y = blobs
-    by_class = LRADiffusionClassifier(**fast, class_weight={0: 3.0, 1: 1.0, 2: 0.5}).fit(X, y)
-    by_row = LRADiffusionClassifier(**fast).fit(X, y, sample_weight=np.array([3, 1, 0.5])[y])
-    assert_array_equal(by_class.predict_proba(X), by_row.predict_proba(X))
+    clf = LRADiffusionClassifier(**fast).fit(X, y)
+    weighted = clone(clf).set_params(class_weight={0: 3.0, 1: 1.0, 2: 0.5}).fit(X, y)
+    assert_array_equal(weighted.label_distributions_, clf.label_distributions_)
+    proba, weighted_proba = clf.predict_proba(X), weighted.predict_proba(X)
+    assert weighted_proba[:, 0].mean() > proba[:, 0].mean()
+    assert weighted_proba[:, 2].mean() < proba[:, 2].mean()
+
+
+def test_rows_of_weight_zero_are_nobody_s_neighbors(fast, blobs):
+    X, _, y = blobs
+    takes_part = np.arange(len(y)) % 4 != 0
+    masked = LRADiffusionClassifier(**fast).fit(X, y, sample_weight=takes_part.astype(float))
+    assert takes_part[masked.neighbors_].all()
+    alone = clone(masked).fit(X[takes_part], y[takes_part])
+    assert_array_equal(np.flatnonzero(takes_part)[alone.neighbors_], masked.neighbors_[takes_part])
+    assert_allclose(masked.label_distributions_[takes_part], alone.label_distributions_, atol=1e-5)
 
 
 def test_only_the_ratios_of_weights_matter(fast, blobs):
@@ -400,9 +413,11 @@ def test_only_the_ratios_of_weights_matter(fast, blobs):
     assert_allclose(one.predict_proba(X), eight.predict_proba(X), atol=1e-5)
 
 
-def test_balanced_class_weights_raise_recall_of_a_rare_class(fast):
+@pytest.mark.parametrize("label_aggregation", ["vote", "annotators"])
+def test_balanced_class_weights_raise_recall_of_a_rare_class(label_aggregation, fast):
     X, y = make_blobs([300, 30], centers=[[-1, 0], [1, 0]], random_state=0)
-    clf = LRADiffusionClassifier(**{**fast, "max_iter": 40}).fit(X, y)
+    parameters = {"max_iter": 40, "label_aggregation": label_aggregation}
+    clf = LRADiffusionClassifier(**{**fast, **parameters}).fit(X, y)
     balanced = clone(clf).set_params(class_weight="balanced").fit(X, y)
     assert recall_score(y, balanced.predict(X)) > recall_score(y, clf.predict(X)) + 0.1
 
@@ -482,8 +497,8 @@ def test_the_vote_estimates_no_transition_matrix(fast, blobs):
     assert clf.transition_matrix_ is None
 
 
-@pytest.mark.parametrize("batch_size, n_epochs", [(256, 200), (20, 100)])
-def test_max_iter_auto_aims_at_a_thousand_updates(batch_size, n_epochs, fast, blobs):
+@pytest.mark.parametrize("batch_size, n_epochs", [(256, 200), (20, 120)])
+def test_max_iter_auto_aims_at_1200_updates(batch_size, n_epochs, fast, blobs):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**{**fast, "max_iter": "auto", "batch_size": batch_size})
     assert clf.fit(X, y).n_iter_ == n_epochs
@@ -535,7 +550,7 @@ def test_labels_of_held_out_rows_do_not_enter_training(parameters, early_stopped
 def test_early_stopping_needs_rows_to_train_on(fast, blobs):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**fast, early_stopping=True, validation_fraction=0.9)
-    with pytest.raises(ValueError, match="at least two rows"):
+    with pytest.raises(ValueError, match="At least two rows"):
         clf.fit(X[:6], y[:6])
 
 
@@ -571,7 +586,7 @@ def test_warm_start_needs_the_same_problem(fast, blobs):
         clf.fit(X, y + 1)
     with pytest.raises(ValueError, match="features"):
         clf.fit(X[:, :3], y)
-    with pytest.raises(ValueError, match="hidden_size=16"):
+    with pytest.raises(ValueError, match="'hidden_size': 16"):
         clf.set_params(hidden_size=16).fit(X, y)
 
 
@@ -664,7 +679,7 @@ def test_published_inference_starts_at_zero_and_scores_by_distance_from_one(publ
     clf, _ = published
     X, _, _ = blobs
     assert_array_equal(clf.initial_noise_, np.zeros((1, 3)))
-    model = build_model(clf, 4, 3)
+    model = build_model(clf._network)
     arrays_to_module(clf.weights_, model.denoiser)
     model = model.double().eval()
     condition = model.denoiser.encode(torch.from_numpy(StandardScaler().fit_transform(X)))
@@ -706,9 +721,11 @@ def test_verbose_prints_a_line_for_each_epoch(fast, blobs, capsys):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**fast, verbose=1, early_stopping=True).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == clf.n_iter_
-    assert f"loss {clf.loss_curve_[0]:.4f}" in lines[0]
-    assert f"{clf.validation_scores_[0]:.4f}" in lines[0]
+    retrieval, *epochs = lines
+    assert f"{clf.n_neighbors_} neighbors" in retrieval
+    assert len(epochs) == clf.n_iter_
+    assert f"loss {clf.loss_curve_[0]:.4f}" in epochs[0]
+    assert f"{clf.validation_scores_[0]:.4f}" in epochs[0]
 
 
 def test_nothing_is_printed_unless_asked(fast, blobs, capsys):

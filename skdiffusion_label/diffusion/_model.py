@@ -46,7 +46,7 @@ class LabelDiffusion(nn.Module):
         weights: Tensor,
         prior_mean: Tensor | None = None,
     ) -> Tensor:
-        """Return the loss of labels ``y_codes`` (b,) with ``weights`` (b,) that sum to one."""
+        """Return the loss of labels ``y_codes`` (b,), summed with ``weights`` (b,)."""
         y_0 = torch.zeros_like(noise).scatter_(1, y_codes.unsqueeze(1), 1)
         y_t = add_noise(y_0, noise, t, self.schedule, prior_mean)
         output = self.denoiser(y_t, t, self.denoiser.encode(features))
@@ -89,17 +89,16 @@ class LabelDiffusion(nn.Module):
         n_draws, n_rows, n_classes = y_t.shape
         embedding, units = self.denoiser.encode(features)
         condition = _repeat(embedding, n_draws), _repeat(units, n_draws)
-        prior_mean = None if prior_mean is None else _repeat(prior_mean, n_draws)
-        if noise is not None:
-            noise = noise.repeat_interleave(n_rows, dim=1)
+        repeated_prior = None if prior_mean is None else _repeat(prior_mean, n_draws)
 
         def predict_label(y_t: Tensor, t: Tensor) -> Tensor:
-            return self.predict_label(y_t, t, condition, prior_mean)
+            flat = self.predict_label(y_t.reshape(-1, n_classes), t, condition, repeated_prior)
+            return flat.reshape(n_draws, n_rows, n_classes)
 
-        y_t = y_t.reshape(-1, n_classes)
-        steps = SAMPLERS[sampler]
-        for y_0 in steps(predict_label, y_t, timesteps, self.schedule, prior_mean, noise):
-            yield y_0.reshape(n_draws, n_rows, n_classes)
+        noise = None if noise is None else noise.unsqueeze(2)
+        yield from SAMPLERS[sampler](
+            predict_label, y_t, timesteps, self.schedule, prior_mean, noise
+        )
 
 
 def _repeat(rows: Tensor, n_draws: int) -> Tensor:

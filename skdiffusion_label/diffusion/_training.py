@@ -28,12 +28,13 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Features (n, d), label distributions (n, k), row weights (n,), prior means (n, k)."""
+    """Features (n, d), label distributions and prior means (n, k), row and class weights."""
 
     features: Tensor
     label_distributions: Tensor
     sample_weight: Tensor
     prior_mean: Tensor | None = None
+    class_weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -141,9 +142,13 @@ def _batch_loss(
     t = antithetic_timesteps(len(rows), model.schedule.n_timesteps, generator)
     y_codes = draw_labels(distributions, uniforms.to(device))
     weights = data.sample_weight[rows]
+    if data.class_weight is not None:
+        weights = weights * data.class_weight[y_codes]
     if settings.label_weighting == "agreement":
         weights = weights * distributions.gather(1, y_codes.unsqueeze(1)).squeeze(1)
-    weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+    else:
+        weights = weights / len(rows)
     prior_mean = None if data.prior_mean is None else data.prior_mean[rows]
     features = drop_features(data.features[rows], settings.dropout, generator)
     return model.loss(y_codes, noise.to(device), t.to(device), features, weights, prior_mean)

@@ -59,15 +59,17 @@ def choose_retrieval(
     space : str
     n_neighbors : int
     """
-    n_samples = len(y_codes)
-    rows = np.arange(n_samples) if sample_weight is None else np.flatnonzero(sample_weight > 0)
+    has_vote = np.ones(len(y_codes), dtype=bool) if sample_weight is None else sample_weight > 0
+    rows = np.flatnonzero(has_vote)
+    grid = list(dict.fromkeys(min(k, len(rows) - 1) for k in n_neighbors_grid))
     if len(rows) > _MAX_QUERIES:
         rng = np.random.default_rng(random_state)
         rows = np.sort(rng.choice(rows, _MAX_QUERIES, replace=False))
-    grid = list(dict.fromkeys(min(k, n_samples - 1) for k in n_neighbors_grid))
     losses = {}
     for name, space in spaces.items():
-        neighbors = find_neighbors(space, max(grid), metric=metric, rows=rows)
+        neighbors = find_neighbors(
+            space, max(grid), metric=metric, rows=rows, is_candidate=has_vote
+        )
         for k in grid:
             votes = count_votes(neighbors[:, :k], y_codes, n_classes, sample_weight)
             losses[name, k] = _losses(annotator_distributions(votes, y_codes[rows]), y_codes[rows])

@@ -112,8 +112,11 @@ def annotator_distributions(votes, y_codes, sample_weight=None, *, n_effective_v
         )
         transition = _normalized_rows(transition + _SMOOTHING)
         neighbor_transition = _normalized_rows(weighted.T @ votes + _SMOOTHING)
-        log_neighbor = np.log(prior) + votes @ np.log(neighbor_transition).T.astype(np.float32)
-        log_own = np.where(has_own[:, None], np.log(transition[:, y_codes]).T, 0)
+        # float32, as an (n_samples, n_classes) array is large where there are many classes
+        log_neighbor = votes @ np.log(neighbor_transition).T.astype(np.float32)
+        log_neighbor += np.log(prior).astype(np.float32)
+        log_own = np.log(transition).T.astype(np.float32)[y_codes]
+        log_own[~has_own] = 0
         posterior = _softmax(log_neighbor + log_own)
     return posterior, _softmax(log_neighbor), transition
 

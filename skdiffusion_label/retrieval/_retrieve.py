@@ -76,7 +76,7 @@ def retrieve_labels(
     label_aggregation : {"annotators", "vote"}, default="annotators"
         :func:`choose_annotators` or :func:`vote_distributions`.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows' votes. A row of weight zero has no say.
+        Weights of the rows' votes. A row of weight zero is nobody's neighbor.
     neighbors : ndarray of shape (n_samples, n_neighbors), default=None
         Neighbors given from outside, which are taken instead of a search.
     random_state : int, default=0
@@ -88,6 +88,7 @@ def retrieve_labels(
     -------
     Retrieval
     """
+    has_vote = np.ones(len(y_codes), dtype=bool) if sample_weight is None else sample_weight > 0
     if neighbors is None:
         points = {"features": features, "standardized": standardized}
         judged = dict(points)
@@ -100,7 +101,7 @@ def retrieve_labels(
                 random_state=random_state,
             )
         if space == "auto" or n_neighbors == "auto":
-            usual = candidate_n_neighbors(len(y_codes), n_classes)
+            usual = candidate_n_neighbors(np.count_nonzero(has_vote), n_classes)
             space, n_neighbors = choose_retrieval(
                 judged if space == "auto" else {space: judged[space]},
                 usual if n_neighbors == "auto" else [n_neighbors],
@@ -115,6 +116,7 @@ def retrieve_labels(
             n_neighbors,
             metric=metric,
             algorithm=algorithm,
+            is_candidate=has_vote,
             random_state=random_state,
             n_jobs=n_jobs,
         )

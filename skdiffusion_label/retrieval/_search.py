@@ -18,7 +18,15 @@ _pynndescent_lock = threading.Lock()  # its build aborts the process with some n
 
 
 def find_neighbors(
-    features, n_neighbors, *, metric="cosine", algorithm="auto", rows=None, random_state=0, n_jobs=1
+    features,
+    n_neighbors,
+    *,
+    metric="cosine",
+    algorithm="auto",
+    rows=None,
+    is_candidate=None,
+    random_state=0,
+    n_jobs=1,
 ):
     """Find the nearest neighbors of each row among all other rows.
 
@@ -39,6 +47,8 @@ def find_neighbors(
     rows : ndarray of shape (n_queries,), default=None
         Indices of the rows whose neighbors are wanted, all by default. A subset is searched
         exactly.
+    is_candidate : ndarray of shape (n_samples,), dtype=bool, default=None
+        Which rows may be neighbors, all by default.
     random_state : int, default=0
         Seed of pynndescent.
     n_jobs : int, default=1
@@ -46,8 +56,13 @@ def find_neighbors(
 
     Returns
     -------
-    neighbors : ndarray of shape (n_queries, min(n_neighbors, n_samples - 1)), dtype=int64
+    neighbors : ndarray of shape (n_queries, min(n_neighbors, n_candidates - 1)), dtype=int64
         Indices, the nearest first.
+
+    Raises
+    ------
+    ValueError
+        If ``metric`` or ``algorithm`` is another.
 
     Notes
     -----
@@ -55,17 +70,33 @@ def find_neighbors(
     ``n_features`` is at most 1e9, else in float32: there, squared distances that differ by less
     than 1e-7 of the largest squared distance from the center are not told apart.
     """
+    if metric not in ("cosine", "euclidean"):
+        raise ValueError(f"metric must be 'cosine' or 'euclidean', got {metric!r}.")
+    if algorithm not in ("auto", "exact", "pynndescent"):
+        raise ValueError(f"algorithm must be 'auto', 'exact' or 'pynndescent', got {algorithm!r}.")
     points, is_zero = _comparable_points(features, metric)
     n_samples = len(points)
-    n_neighbors = min(n_neighbors, n_samples - 1)
+    is_candidate = np.ones(n_samples, dtype=bool) if is_candidate is None else is_candidate
+    n_neighbors = min(n_neighbors, is_candidate.sum() - 1)
+
+    def search_exactly(rows):
+        return _search_exactly(points, is_zero, is_candidate, n_neighbors, rows)
+
     if rows is not None:
-        return _search_exactly(points, is_zero, n_neighbors, rows)
+        return search_exactly(rows)
     if algorithm == "auto":
         algorithm = "exact" if _exact_is_cheaper(*points.shape) else "pynndescent"
     if algorithm == "exact":
-        return _search_exactly(points, is_zero, n_neighbors, np.arange(n_samples))
-    neighbors = _search_approximately(points, n_neighbors, random_state, n_jobs)
-    return _repair(neighbors, points, is_zero, n_neighbors)
+        return search_exactly(np.arange(n_samples))
+    candidates = np.flatnonzero(is_candidate)
+    found = _search_approximately(points[candidates], n_neighbors, random_state, n_jobs)
+    neighbors = np.full((n_samples, n_neighbors), -1)
+    if found.shape[1] == n_neighbors:
+        neighbors[candidates] = np.where(found < 0, -1, candidates[found])
+    bad = np.flatnonzero(_is_bad(neighbors, is_zero))
+    if len(bad):
+        neighbors[bad] = search_exactly(bad)
+    return neighbors
 
 
 def _comparable_points(features, metric):
@@ -96,10 +127,11 @@ def _exact_is_cheaper(n_samples, n_features):
     return exact <= approximate
 
 
-def _search_exactly(points, is_zero, n_neighbors, rows):
+def _search_exactly(points, is_zero, is_candidate, n_neighbors, rows):
     points = torch.from_numpy(points)
     rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))
     zero_columns = torch.from_numpy(np.flatnonzero(is_zero))
+    excluded_columns = torch.from_numpy(np.flatnonzero(~is_candidate))
     row_bytes = points.element_size() * len(points)
     # With few features a block should stay in the cache, with many it should repay the reading
     # of all points.
@@ -114,6 +146,7 @@ def _search_exactly(points, is_zero, n_neighbors, rows):
         similarity -= half_squares
         # A cosine distance of 1 is the squared distance 2 of orthogonal unit vectors.
         similarity[:, zero_columns] = half_squares[queries].unsqueeze(1) - 1
+        similarity[:, excluded_columns] = -torch.inf
         similarity[torch.arange(len(block)), queries] = -torch.inf
         neighbors[block] = similarity.topk(n_neighbors, dim=1).indices
     return neighbors.numpy()
@@ -138,19 +171,10 @@ def _search_approximately(points, n_neighbors, random_state, n_jobs):
     return np.take_along_axis(graph, others_first, axis=1)[:, :n_neighbors].astype(np.int64)
 
 
-def _repair(neighbors, points, is_zero, n_neighbors):
-    """Search again, exactly, for each row whose approximate neighbors cannot be right."""
-    n_samples = len(points)
-    if neighbors.shape[1] < n_neighbors:
-        bad = np.ones(n_samples, dtype=bool)
-        neighbors = np.empty((n_samples, n_neighbors), dtype=np.int64)
-    else:
-        ordered = np.sort(neighbors, axis=1)
-        bad = (ordered[:, 0] < 0) | (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-        bad |= (neighbors == np.arange(n_samples)[:, None]).any(axis=1)
-        # Among unit vectors a zero vector looks nearer than its cosine distance of 1.
-        bad |= is_zero | is_zero[neighbors].any(axis=1)
-    rows = np.flatnonzero(bad)
-    if len(rows):
-        neighbors[rows] = _search_exactly(points, is_zero, n_neighbors, rows)
-    return neighbors
+def _is_bad(neighbors, is_zero):
+    """Tell which rows' approximate neighbors (n_samples, n_neighbors) cannot be right."""
+    ordered = np.sort(neighbors, axis=1)
+    bad = (ordered[:, 0] < 0) | (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    bad |= (neighbors == np.arange(len(neighbors))[:, None]).any(axis=1)
+    # Among unit vectors a zero vector looks nearer than its cosine distance of 1.
+    return bad | is_zero | is_zero[neighbors].any(axis=1)

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import math
 
 import pytest
@@ -180,9 +181,8 @@ def soft_data(n=50, sample_weight=None):
     return TrainingData(torch.randn(n, 2, generator=generator(7)), distributions, weight)
 
 
-@pytest.mark.parametrize("weighting", ["uniform", "agreement"])
-def test_weights_of_a_batch_sum_to_one(weighting):
-    assert float(batch_of(soft_data(), weighting)["weights"].sum()) == pytest.approx(1, abs=1e-6)
+def test_agreement_weights_of_a_batch_sum_to_one():
+    assert float(batch_of(soft_data(), "agreement")["weights"].sum()) == pytest.approx(1, abs=1e-6)
 
 
 def test_agreement_weighs_a_row_by_the_probability_of_its_drawn_label():
@@ -193,7 +193,16 @@ def test_agreement_weighs_a_row_by_the_probability_of_its_drawn_label():
     expected = data.sample_weight[rows] * agreement
     torch.testing.assert_close(given["weights"], expected / expected.sum())
     uniform = batch_of(data, "uniform", rows)["weights"]
-    torch.testing.assert_close(uniform, data.sample_weight[rows] / data.sample_weight[rows].sum())
+    torch.testing.assert_close(uniform, data.sample_weight[rows] / 3)
+
+
+def test_class_weights_weigh_the_drawn_label():
+    data, rows = soft_data(), torch.tensor([4, 1, 30])
+    class_weight = torch.tensor([0.0, 1.0, 5.0])
+    weighted = dataclasses.replace(data, class_weight=class_weight)
+    given = batch_of(weighted, "uniform", rows)
+    expected = data.sample_weight[rows] * class_weight[given["y_codes"]] / 3
+    torch.testing.assert_close(given["weights"], expected)
 
 
 def test_agreement_of_sure_labels_weighs_all_rows_alike():
@@ -201,12 +210,11 @@ def test_agreement_of_sure_labels_weighs_all_rows_alike():
     torch.testing.assert_close(given["weights"], torch.full((40,), 1 / 40))
 
 
-@pytest.mark.parametrize("weighting", ["uniform", "agreement"])
-def test_scale_of_sample_weights_does_not_matter(weighting):
+def test_scale_of_sample_weights_does_not_matter_under_agreement():
     data = soft_data()
     scaled = soft_data(sample_weight=data.sample_weight * 1000)
     torch.testing.assert_close(
-        batch_of(scaled, weighting)["weights"], batch_of(data, weighting)["weights"]
+        batch_of(scaled, "agreement")["weights"], batch_of(data, "agreement")["weights"]
     )
 
 

@@ -12,6 +12,14 @@ from skdiffusion_label.retrieval import _search, find_neighbors
 METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 
 
+@pytest.fixture(params=["float64", "float32"])
+def precision(request, monkeypatch):
+    """Search once as small problems are and once as large ones."""
+    if request.param == "float32":
+        monkeypatch.setattr(_search, "_MAX_SIZE_IN_FLOAT64", 0)
+    return np.dtype(request.param)
+
+
 def random_features(n_samples=200, n_features=6, seed=0):
     return np.random.default_rng(seed).normal(size=(n_samples, n_features))
 
@@ -41,12 +49,31 @@ def recall(neighbors, truth):
     return np.mean([len(np.intersect1d(row, true)) / len(true) for row, true in pairs])
 
 
+# Arguments
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(3)])
+@pytest.mark.parametrize("metric", ["manhattan", "Cosine", None])
+def test_unknown_metric_is_named_in_the_error(metric, rows):
+    message = f"^metric must be 'cosine' or 'euclidean', got {metric!r}\\.$"
+    with pytest.raises(ValueError, match=message):
+        find_neighbors(random_features(), 10, metric=metric, rows=rows)
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(3)])
+@pytest.mark.parametrize("algorithm", ["brute", "Exact", None])
+def test_unknown_algorithm_is_named_in_the_error(algorithm, rows):
+    message = f"^algorithm must be 'auto', 'exact' or 'pynndescent', got {algorithm!r}\\.$"
+    with pytest.raises(ValueError, match=message):
+        find_neighbors(random_features(), 10, algorithm=algorithm, rows=rows)
+
+
 # Exact search
 
 
 @METRICS
 @pytest.mark.parametrize("n_neighbors", [1, 10, 199])
-def test_exact_search_is_brute_force(metric, n_neighbors):
+def test_exact_search_is_brute_force(metric, n_neighbors, precision):
     features = random_features()
     neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
     assert neighbors.dtype == np.int64
@@ -54,7 +81,7 @@ def test_exact_search_is_brute_force(metric, n_neighbors):
 
 
 @METRICS
-def test_neighbors_come_nearest_first(metric):
+def test_neighbors_come_nearest_first(metric, precision):
     features = random_features()
     neighbors = find_neighbors(features, 199, metric=metric, algorithm="exact")
     assert (np.diff(distances_to(features, neighbors, metric), axis=1) > -1e-6).all()
@@ -62,7 +89,7 @@ def test_neighbors_come_nearest_first(metric):
 
 @METRICS
 @pytest.mark.parametrize("n_neighbors", [1, 3, 20])
-def test_row_is_not_its_own_neighbor_among_exact_duplicates(metric, n_neighbors):
+def test_row_is_not_its_own_neighbor_among_exact_duplicates(metric, n_neighbors, precision):
     features = np.repeat(random_features(20), 4, axis=0)
     neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
     assert not has_self(neighbors)
@@ -72,7 +99,7 @@ def test_row_is_not_its_own_neighbor_among_exact_duplicates(metric, n_neighbors)
 
 @METRICS
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.0])
-def test_row_is_not_its_own_neighbor_where_all_rows_are_equal(metric, value):
+def test_row_is_not_its_own_neighbor_where_all_rows_are_equal(metric, value, precision):
     neighbors = find_neighbors(np.full((30, 4), value), 29, metric=metric, algorithm="exact")
     assert not has_self(neighbors)
     assert not has_repeats(neighbors)
@@ -87,7 +114,7 @@ def test_more_neighbors_than_other_rows_are_clipped(metric, n_samples):
     np.testing.assert_array_equal(neighbors, brute_force(features, n_samples - 1, metric))
 
 
-def test_large_offset_does_not_matter_under_euclidean():
+def test_large_offset_does_not_matter_under_euclidean(precision):
     features = random_features()
     expected = find_neighbors(features, 10, metric="euclidean", algorithm="exact")
     moved = find_neighbors(features + 1e6, 10, metric="euclidean", algorithm="exact")
@@ -96,14 +123,14 @@ def test_large_offset_does_not_matter_under_euclidean():
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e3, 1e12])
 @METRICS
-def test_unit_of_measurement_does_not_matter(metric, scale):
+def test_unit_of_measurement_does_not_matter(metric, scale, precision):
     features = random_features()
     expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
     scaled = find_neighbors(features * scale, 10, metric=metric, algorithm="exact")
     assert recall(scaled, expected) > 0.999
 
 
-def test_length_of_a_row_does_not_matter_under_cosine():
+def test_length_of_a_row_does_not_matter_under_cosine(precision):
     features = random_features()
     expected = find_neighbors(features, 10, metric="cosine", algorithm="exact")
     lengths = np.random.default_rng(1).uniform(1e-6, 1e6, size=(200, 1))
@@ -111,7 +138,7 @@ def test_length_of_a_row_does_not_matter_under_cosine():
     assert recall(stretched, expected) > 0.999
 
 
-def test_exact_search_keeps_its_digits_between_distant_groups():
+def test_exact_search_keeps_its_digits_between_distant_groups(precision):
     # Squared norms of 2.5e7 leave float32 no digits for distances of about one.
     features = random_features()
     features[:100, 0] += 1e4
@@ -119,7 +146,7 @@ def test_exact_search_keeps_its_digits_between_distant_groups():
     assert recall(neighbors, brute_force(features, 10, "euclidean")) > 0.99
 
 
-def test_exact_search_keeps_its_digits_between_almost_parallel_rows():
+def test_exact_search_keeps_its_digits_between_almost_parallel_rows(precision):
     # Cosine distances of about 1e-6 leave float32 one digit or two.
     features = random_features() + 1e3
     neighbors = find_neighbors(features, 10, metric="cosine", algorithm="exact")
@@ -128,7 +155,7 @@ def test_exact_search_keeps_its_digits_between_almost_parallel_rows():
     assert recall(neighbors, truth) > 0.99
 
 
-def test_zero_rows_are_at_cosine_distance_one():
+def test_zero_rows_are_at_cosine_distance_one(precision):
     features = random_features(60, 3)
     features[::6] = 0
     neighbors = find_neighbors(features, 40, metric="cosine", algorithm="exact")
@@ -143,7 +170,7 @@ def test_zero_rows_are_at_cosine_distance_one():
 
 
 @METRICS
-def test_memory_order_and_write_protection_do_not_matter(metric):
+def test_memory_order_and_write_protection_do_not_matter(metric, precision):
     features = random_features()
     expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
     protected = features.copy()
@@ -157,7 +184,7 @@ def test_memory_order_and_write_protection_do_not_matter(metric):
 
 
 @METRICS
-def test_argument_in_float32_is_searched_and_left_as_it_is(metric):
+def test_argument_in_float32_is_searched_and_left_as_it_is(metric, precision):
     features = np.ascontiguousarray(random_features(), dtype=np.float32)
     before = features.copy()
     neighbors = find_neighbors(features, 10, metric=metric, algorithm="exact")
@@ -176,28 +203,201 @@ def test_subset_of_rows_has_the_neighbors_of_the_whole(metric, algorithm):
 
 
 @METRICS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_problems_are_searched_in_float64_and_large_ones_in_float32(
+    metric, dtype, monkeypatch
+):
+    features = random_features(50, 4).astype(dtype)
+    size = 50**2 * 4
+    for max_size, expected in [(size, np.float64), (size - 1, np.float32)]:
+        monkeypatch.setattr(_search, "_MAX_SIZE_IN_FLOAT64", max_size)
+        points, is_zero = _search._comparable_points(features, metric)
+        assert points.dtype == expected
+        assert points.flags.c_contiguous
+        assert (is_zero.dtype, is_zero.shape) == (bool, (50,))
+        assert not is_zero.any()
+
+
+def test_float64_tells_apart_what_float32_does_not(precision):
+    # Pairs of rows 1e-9 apart, two of which, 1e-8 apart, are the farthest from the center.
+    features = np.array([[0.0], [1e-9], [-1.0], [-1 - 1e-9], [1.0], [1 + 1e-9]])
+    features = np.vstack([features, 1 + 1e-8 + features[:2]])
+    neighbors = find_neighbors(features, 1, metric="euclidean", algorithm="exact")[:, 0]
+    assert np.array_equal(neighbors, [1, 0, 3, 2, 5, 4, 7, 6]) == (precision == np.float64)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0])
+def test_zero_rows_are_marked_under_cosine_alone(value):
+    features = random_features(20, 3)
+    features[[2, 7]] = value
+    features[4, :2] = 0
+    _, is_zero = _search._comparable_points(features, "cosine")
+    np.testing.assert_array_equal(np.flatnonzero(is_zero), [2, 7])
+    _, is_zero = _search._comparable_points(features, "euclidean")
+    assert not is_zero.any()
+
+
+def set_rows_per_block(monkeypatch, rows_per_block, n_samples, precision):
+    """Limit the distances of some rows to all others that are held at a time."""
+    block_bytes = rows_per_block * precision.itemsize * n_samples
+    monkeypatch.setattr(_search, "_BLOCK_BYTES", block_bytes)
+
+
+@METRICS
 @pytest.mark.parametrize("block_rows", [1, 7, 199])
-def test_block_size_does_not_change_the_result(metric, block_rows, monkeypatch):
+def test_block_size_does_not_change_the_result(metric, block_rows, precision, monkeypatch):
     features = random_features()
-    expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
-    # A block holds the distances of some rows to all others, in float32.
-    monkeypatch.setattr(_search, "_BLOCK_BYTES", block_rows * 4 * 200)
-    assert recall(find_neighbors(features, 10, metric=metric, algorithm="exact"), expected) > 0.999
+    features[::50] = 0
+    is_candidate = np.arange(200) % 4 > 0
+    options = dict(metric=metric, algorithm="exact", is_candidate=is_candidate)
+    expected = find_neighbors(features, 10, **options)
+    set_rows_per_block(monkeypatch, block_rows, 200, precision)
+    assert recall(find_neighbors(features, 10, **options), expected) > 0.999
 
 
-def test_block_never_holds_more_than_its_share_of_memory(monkeypatch):
+@pytest.fixture
+def block_sizes(monkeypatch):
+    """Record rows and bytes of each block."""
     sizes = []
     original = _search.torch.Tensor.topk
 
     def watch(self, *args, **kwargs):
-        sizes.append(self.numel() * self.element_size())
+        sizes.append((len(self), self.numel() * self.element_size()))
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(_search.torch.Tensor, "topk", watch)
-    monkeypatch.setattr(_search, "_BLOCK_BYTES", 7 * 4 * 200)
+    return sizes
+
+
+def test_block_never_holds_more_than_its_share_of_memory(precision, block_sizes, monkeypatch):
+    set_rows_per_block(monkeypatch, 7, 200, precision)
     find_neighbors(random_features(), 10, algorithm="exact")
-    assert len(sizes) == 29
-    assert max(sizes) <= 7 * 4 * 200
+    assert len(block_sizes) == 29
+    assert max(n_bytes for _, n_bytes in block_sizes) <= _search._BLOCK_BYTES
+    block_sizes.clear()
+    # A single row is searched even where it takes more.
+    monkeypatch.setattr(_search, "_BLOCK_BYTES", 1)
+    find_neighbors(random_features(), 10, algorithm="exact")
+    assert [n_rows for n_rows, _ in block_sizes] == [1] * 200
+
+
+@pytest.mark.parametrize(("n_features", "rows_per_block"), [(6, 40), (40, 40), (50, 50)])
+def test_block_stays_in_the_cache_unless_there_are_many_features(
+    n_features, rows_per_block, precision, block_sizes, monkeypatch
+):
+    monkeypatch.setattr(_search, "_CACHE_BYTES", 40 * precision.itemsize * 200)
+    find_neighbors(random_features(200, n_features), 10, algorithm="exact")
+    assert [n_rows for n_rows, _ in block_sizes] == [rows_per_block] * (200 // rows_per_block)
+
+
+# Rows that may not be neighbors
+
+
+def masks():
+    rng = np.random.default_rng(0)
+    only_few = np.zeros(200, dtype=bool)
+    only_few[[3, 77, 150]] = True
+    return {
+        "half": rng.random(200) < 0.5,
+        "all but one": np.arange(200) != 17,
+        "first": np.arange(200) < 30,
+        "few": only_few,
+    }
+
+
+MASKS = pytest.mark.parametrize("is_candidate", masks().values(), ids=masks().keys())
+
+
+def features_with_duplicates_of_excluded_rows(is_candidate):
+    """Return features in which an excluded row would be the nearest neighbor of another row."""
+    features = random_features()
+    excluded = np.flatnonzero(~is_candidate)
+    taken = np.flatnonzero(is_candidate)[: len(excluded)]
+    features[excluded[: len(taken)]] = features[taken]
+    return features
+
+
+def assert_search_is_that_among_candidates(features, is_candidate, n_neighbors, metric, **options):
+    """Compare with a search by distance, one row after the other."""
+    before = is_candidate.copy()
+    neighbors = find_neighbors(
+        features, n_neighbors, metric=metric, is_candidate=is_candidate, **options
+    )
+    np.testing.assert_array_equal(is_candidate, before)
+    assert neighbors.dtype == np.int64
+    assert neighbors.shape == (len(features), min(n_neighbors, is_candidate.sum() - 1))
+    assert is_candidate[neighbors].all()
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
+    distances = pairwise_distances(features, metric=metric)
+    distances[:, ~is_candidate] = np.inf
+    np.fill_diagonal(distances, np.inf)
+    np.testing.assert_allclose(
+        np.take_along_axis(distances, neighbors, axis=1),
+        np.sort(distances, axis=1)[:, : neighbors.shape[1]],
+        atol=1e-6,
+    )
+    return neighbors
+
+
+@METRICS
+@MASKS
+@pytest.mark.parametrize("n_neighbors", [1, 10, 199])
+def test_exact_search_is_among_candidates_alone(metric, is_candidate, n_neighbors, precision):
+    features = features_with_duplicates_of_excluded_rows(is_candidate)
+    assert_search_is_that_among_candidates(
+        features, is_candidate, n_neighbors, metric, algorithm="exact"
+    )
+
+
+@METRICS
+@MASKS
+@pytest.mark.parametrize("algorithm", ["auto", "exact"])
+def test_candidates_have_the_neighbors_of_a_search_among_themselves(
+    metric, is_candidate, algorithm
+):
+    features = random_features()
+    neighbors = find_neighbors(
+        features, 10, metric=metric, algorithm=algorithm, is_candidate=is_candidate
+    )
+    candidates = np.flatnonzero(is_candidate)
+    alone = find_neighbors(features[candidates], 10, metric=metric, algorithm="exact")
+    np.testing.assert_array_equal(neighbors[candidates], candidates[alone])
+
+
+@METRICS
+def test_all_rows_are_candidates_by_default(metric):
+    features = random_features()
+    neighbors = find_neighbors(
+        features, 10, metric=metric, algorithm="exact", is_candidate=np.ones(200, dtype=bool)
+    )
+    np.testing.assert_array_equal(
+        neighbors, find_neighbors(features, 10, metric=metric, algorithm="exact")
+    )
+
+
+@METRICS
+@pytest.mark.parametrize("algorithm", ["auto", "exact", "pynndescent"])
+def test_subset_of_rows_has_the_neighbors_of_the_whole_among_candidates(metric, algorithm):
+    features = random_features()
+    is_candidate = np.arange(200) % 3 > 0
+    whole = find_neighbors(
+        features, 10, metric=metric, algorithm="exact", is_candidate=is_candidate
+    )
+    rows = np.array([199, 0, 7, 8])  # 0 is no candidate
+    subset = find_neighbors(
+        features, 10, metric=metric, algorithm=algorithm, rows=rows, is_candidate=is_candidate
+    )
+    np.testing.assert_array_equal(subset, whole[rows])
+
+
+def test_zero_rows_are_at_cosine_distance_one_among_candidates(precision):
+    features = random_features(60, 3)
+    features[::6] = 0
+    for is_candidate in (np.arange(60) % 4 > 0, np.arange(60) % 6 > 0):
+        assert_search_is_that_among_candidates(
+            features, is_candidate, 40, "cosine", algorithm="exact"
+        )
 
 
 # The choice between exact and approximate search
@@ -357,9 +557,9 @@ def test_only_impossible_rows_are_searched_again(monkeypatch):
     searched = []
     original = _search._search_exactly
 
-    def watch(points, n_neighbors, metric, rows):
+    def watch(points, is_zero, is_candidate, n_neighbors, rows):
         searched.extend(rows)
-        return original(points, n_neighbors, metric, rows)
+        return original(points, is_zero, is_candidate, n_neighbors, rows)
 
     monkeypatch.setattr(_search, "_search_exactly", watch)
     find_neighbors(random_features(), 10, algorithm="pynndescent")
@@ -403,6 +603,87 @@ def test_zero_rows_under_cosine_are_searched_again(monkeypatch):
     features = random_features(60, 3)
     features[::6] = 0
     assert_repaired(features, "cosine", n_neighbors=25)
+
+
+@METRICS
+@MASKS
+@pytest.mark.parametrize("n_neighbors", [1, 10, 199])
+def test_index_is_built_of_candidates_alone(metric, is_candidate, n_neighbors, monkeypatch):
+    indexed = []
+
+    def watched_graph(points, n_neighbors):
+        indexed.append(len(points))
+        return right_graph(points, n_neighbors)
+
+    install_index(monkeypatch, watched_graph)
+    features = features_with_duplicates_of_excluded_rows(is_candidate)
+    assert_search_is_that_among_candidates(
+        features, is_candidate, n_neighbors, metric, algorithm="pynndescent"
+    )
+    assert indexed == [is_candidate.sum()]
+
+
+@METRICS
+@MASKS
+def test_index_finds_what_exact_search_does_among_candidates(metric, is_candidate, monkeypatch):
+    install_index(monkeypatch, right_graph)
+    features = random_features()
+    options = dict(metric=metric, is_candidate=is_candidate)
+    np.testing.assert_array_equal(
+        find_neighbors(features, 10, algorithm="pynndescent", **options),
+        find_neighbors(features, 10, algorithm="exact", **options),
+    )
+
+
+@pytest.mark.parametrize("spoiler", [None, put_minus_one])
+def test_rows_that_are_no_candidates_are_searched_exactly(spoiler, monkeypatch):
+    is_candidate = np.arange(200) % 4 > 0
+    install_index(monkeypatch, right_graph if spoiler is None else spoil(right_graph, spoiler))
+    searched = []
+    original = _search._search_exactly
+
+    def watch(points, is_zero, is_candidate, n_neighbors, rows):
+        searched.extend(rows)
+        return original(points, is_zero, is_candidate, n_neighbors, rows)
+
+    monkeypatch.setattr(_search, "_search_exactly", watch)
+    assert_search_is_that_among_candidates(
+        random_features(), is_candidate, 10, "euclidean", algorithm="pynndescent"
+    )
+    expected = ~is_candidate
+    if spoiler is not None:
+        expected[np.flatnonzero(is_candidate)[::3]] = True
+    np.testing.assert_array_equal(searched, np.flatnonzero(expected))
+
+
+@METRICS
+@pytest.mark.parametrize(
+    "spoiler", [put_minus_one, repeat_an_index, repeat_the_last, put_self_twice]
+)
+def test_impossible_rows_of_the_graph_of_candidates_are_searched_again(
+    metric, spoiler, monkeypatch
+):
+    install_index(monkeypatch, spoil(right_graph, spoiler))
+    is_candidate = np.arange(200) % 4 > 0
+    assert_search_is_that_among_candidates(
+        random_features(), is_candidate, 40, metric, algorithm="pynndescent"
+    )
+
+
+def test_impossible_neighbors_are_bad():
+    good = [[1, 2], [2, 3], [3, 0], [0, 1], [1, 3]]
+    is_zero = np.zeros(5, dtype=bool)
+    assert not _search._is_bad(np.array(good), is_zero).any()
+    for row, impossible in [(0, [-1, 2]), (1, [2, -1]), (2, [3, 3]), (3, [0, 3]), (4, [-1, -1])]:
+        neighbors = np.array(good)
+        neighbors[row] = impossible
+        bad = _search._is_bad(neighbors, is_zero)
+        np.testing.assert_array_equal(np.flatnonzero(bad), [row])
+    # Zero rows, and those that have one among their neighbors.
+    is_zero[2] = True
+    np.testing.assert_array_equal(
+        _search._is_bad(np.array(good), is_zero), [True, True, True, False, False]
+    )
 
 
 # Approximate search: pynndescent itself. Its compilation takes half a minute per process.
@@ -457,6 +738,34 @@ def test_pynndescent_really_breaks_where_it_is_repaired():
     )
     assert np.abs(error).max() > 0.1
     assert_repaired(features, "cosine", n_neighbors=25)
+
+
+@METRICS
+def test_pynndescent_finds_most_neighbors_among_candidates(metric, clusters):
+    is_candidate = np.random.default_rng(0).random(1500) < 0.7
+    candidates = np.flatnonzero(is_candidate)
+    options = dict(metric=metric, is_candidate=is_candidate)
+    neighbors = find_neighbors(clusters, 10, algorithm="pynndescent", **options)
+    truth = find_neighbors(clusters, 10, algorithm="exact", **options)
+    assert neighbors.shape == (1500, 10)
+    assert neighbors.dtype == np.int64
+    assert is_candidate[neighbors].all()
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
+    assert recall(neighbors[candidates], truth[candidates]) > 0.9
+    np.testing.assert_array_equal(neighbors[~is_candidate], truth[~is_candidate])
+
+
+@METRICS
+@pytest.mark.parametrize("n_candidates", [2, 3, 5, 12, 31, 40])
+def test_pynndescent_is_repaired_for_few_candidates_many_of_them_zero(metric, n_candidates):
+    features = random_features(60)
+    features[:10] = 0
+    is_candidate = np.zeros(60, dtype=bool)
+    is_candidate[np.random.default_rng(n_candidates).permutation(60)[:n_candidates]] = True
+    assert_search_is_that_among_candidates(
+        features, is_candidate, n_candidates, metric, algorithm="pynndescent"
+    )
 
 
 @METRICS
