@@ -112,10 +112,9 @@ for method in methods:
 # ----------------------------------------------
 # Log loss (lower is better) judges the probabilities: those of a vote repeat the wrong labels
 # around an image, so a vote can be right and still be far from sure. Seconds are for fit and
-# prediction together. Our classifier stands first, the others follow by accuracy. This is one
-# split, and a percentage point is five images: a smaller difference in accuracy is a tie.
+# prediction together. This is one split, and a percentage point is five images: a smaller
+# difference in accuracy is a tie.
 
-ours, *others = methods
 for noise in [*noisy_labels, "mean"]:
     if noise == "mean":
         print("Mean of both")
@@ -123,7 +122,7 @@ for noise in [*noisy_labels, "mean"]:
         share = np.mean(noisy_labels[noise] != y_train)
         print(f"Label noise: {noise}, {share:.1%} of {n_train:,} training labels are wrong")
     print(f"  {'method':<26}{'accuracy':>8}{'log loss':>10}{'seconds':>9}")
-    for method in [ours, *sorted(others, key=lambda name: -results[noise, name][0])]:
+    for method in sorted(methods, key=lambda name: -results[noise, name][0]):
         accuracy, loss, seconds = results[noise, method]
         print(f"  {method:<26}{accuracy:>8.3f}{loss:>10.3f}{seconds:>9.2f}")
     print()
@@ -150,7 +149,7 @@ figure = Figure(figsize=(13, 6.5), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 1.1])
 
 ax = left.subplots()
-by_accuracy = [*sorted(others, key=lambda name: results["mean", name][0]), ours]
+by_accuracy = sorted(methods, key=lambda name: results["mean", name][0])
 for offset, noise in [(0.2, "symmetric"), (-0.2, "instance-dependent")]:
     heights = [results[noise, method][0] for method in by_accuracy]
     bars = ax.barh(np.arange(len(methods)) + offset, heights, height=0.38, label=noise)

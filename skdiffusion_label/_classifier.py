@@ -63,7 +63,8 @@ class LRADiffusionClassifier(
         the added noise (as published). "auto" is "sample" for up to 20 classes, else "logits".
     prior : classifier, default=None
         Its ``predict_proba`` is the mean of the forward process, the prior guess of the label. A
-        clone is fitted on features and given labels; the diffusion learns from out-of-fold guesses.
+        clone is fitted on features and given labels, without sample weights; the diffusion learns
+        from out-of-fold guesses.
     max_iter : int or "auto", default="auto"
         Number of epochs. "auto": enough for 1,200 updates, within 5 and 200.
     batch_size : int, default=256

@@ -66,8 +66,6 @@ def test_digits_demo_puts_our_classifier_first(tmp_path, monkeypatch, capsys):
     assert next(iter(accuracy)) == "LRADiffusionClassifier"
     ours = accuracy.pop("LRADiffusionClassifier")
     assert loss.pop("LRADiffusionClassifier") < 0.5 * min(loss.values())
-    # A vote of 25 neighbors comes within chance of ours in accuracy, though not in log loss.
-    assert ours > accuracy.pop("KNeighborsClassifier(25)") - 0.01
     assert ours > max(accuracy.values())
     n_found = re.findall(r"(\d+) of 20", output)
     assert len(n_found) == 2 and min(map(int, n_found)) >= 17

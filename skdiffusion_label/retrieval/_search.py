@@ -35,7 +35,7 @@ def find_neighbors(
 
     Parameters
     ----------
-    features : ndarray of shape (n_samples, n_features)
+    features : ndarray of shape (n_samples, n_features), dtype=float32 or float64
         The points. Finite.
     n_neighbors : int
         Number of neighbors, at most ``n_samples - 1`` are returned.
@@ -48,7 +48,7 @@ def find_neighbors(
         Indices of the rows whose neighbors are wanted, all by default. A subset is searched
         exactly.
     is_candidate : ndarray of shape (n_samples,), dtype=bool, default=None
-        Which rows may be neighbors, all by default.
+        Which rows may be neighbors, at least two; all by default.
     random_state : int, default=0
         Seed of pynndescent.
     n_jobs : int, default=1
@@ -62,13 +62,13 @@ def find_neighbors(
     Raises
     ------
     ValueError
-        If ``metric`` or ``algorithm`` is another.
+        If ``metric`` or ``algorithm`` is another, or if there are fewer than two candidates.
 
     Notes
     -----
     Distances are computed from the centered points, in float64 where ``n_samples`` squared times
     ``n_features`` is at most 1e9, else in float32: there, squared distances that differ by less
-    than 1e-7 of the largest squared distance from the center are not told apart.
+    than 5e-7 of the largest squared distance from the center are not told apart.
     """
     if metric not in ("cosine", "euclidean"):
         raise ValueError(f"metric must be 'cosine' or 'euclidean', got {metric!r}.")
@@ -77,7 +77,10 @@ def find_neighbors(
     points, is_zero = _comparable_points(features, metric)
     n_samples = len(points)
     is_candidate = np.ones(n_samples, dtype=bool) if is_candidate is None else is_candidate
-    n_neighbors = min(n_neighbors, is_candidate.sum() - 1)
+    n_candidates = np.count_nonzero(is_candidate)
+    if n_candidates < 2:
+        raise ValueError(f"is_candidate must mark at least two rows, got {n_candidates}.")
+    n_neighbors = min(n_neighbors, n_candidates - 1)
 
     def search_exactly(rows):
         return _search_exactly(points, is_zero, is_candidate, n_neighbors, rows)

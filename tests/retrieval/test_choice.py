@@ -72,11 +72,13 @@ def test_rows_of_weight_zero_are_not_judged_and_do_not_vote():
     assert chosen == "true"
 
 
-def test_at_most_four_thousand_rows_are_judged(monkeypatch):
+def test_at_most_two_thousand_rows_are_judged(monkeypatch):
     judged = []
 
-    def no_neighbors(space, n_neighbors, *, metric, rows):
+    def no_neighbors(space, n_neighbors, *, metric, rows, is_candidate):
         judged.append(rows)
+        # All rows of positive weight are candidates, those that are not judged as well.
+        np.testing.assert_array_equal(is_candidate, weight > 0)
         return np.zeros((len(rows), n_neighbors), dtype=np.int64)
 
     monkeypatch.setattr(_choice, "find_neighbors", no_neighbors)
@@ -88,11 +90,48 @@ def test_at_most_four_thousand_rows_are_judged(monkeypatch):
             spaces, [5], y_codes, 3, metric="cosine", sample_weight=weight, random_state=seed
         )
     for rows in judged:
-        assert len(np.unique(rows)) == 4000
+        assert len(rows) == len(np.unique(rows)) == 2000
         assert rows.min() >= 500
     np.testing.assert_array_equal(judged[0], judged[1])
     np.testing.assert_array_equal(judged[0], judged[2])
     assert not np.array_equal(judged[0], judged[4])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_of_two_thousand_rows_are_judged(weighted, monkeypatch):
+    judged = []
+
+    def no_neighbors(space, n_neighbors, *, metric, rows, is_candidate):
+        judged.append(rows)
+        np.testing.assert_array_equal(is_candidate, kept)
+        return np.zeros((len(rows), n_neighbors), dtype=np.int64)
+
+    monkeypatch.setattr(_choice, "find_neighbors", no_neighbors)
+    n_samples = 2500 if weighted else 2000
+    kept = np.ones(n_samples, dtype=bool)
+    kept[2000:] = False
+    choose_retrieval(
+        {"a": np.zeros((n_samples, 2))},
+        [5],
+        np.arange(n_samples) % 3,
+        3,
+        metric="cosine",
+        sample_weight=kept.astype(np.float32) if weighted else None,
+    )
+    np.testing.assert_array_equal(judged, [np.arange(2000)])
+
+
+@METRICS
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_weight_zero_might_as_well_be_missing(seed, metric):
+    true, given, rng = noisy_problem(400, seed=seed)
+    spaces = {"informative": clusters(true, seed), "random": rng.normal(size=(400, 4))}
+    kept = rng.random(400) < 0.3
+    alone = {name: space[kept] for name, space in spaces.items()}
+    expected = choose_retrieval(alone, [50, 10, 25], given[kept], 4, metric=metric)
+    weight = kept.astype(np.float32)
+    chosen = choose_retrieval(spaces, [50, 10, 25], given, 4, metric=metric, sample_weight=weight)
+    assert chosen == expected
 
 
 def test_first_number_of_neighbors_stays_unless_another_is_clearly_better():
@@ -120,25 +159,82 @@ def votes_of(labels):
     return (labels[:, :, None] == np.arange(4)).sum(axis=1).astype(np.float32)
 
 
+def independent_votes(n_samples, seed=0):
+    """Return the votes of ten independent neighbors and given labels."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(4, size=n_samples)
+    wrong = rng.random((n_samples, 11)) < 0.5
+    labels = np.where(wrong, rng.integers(4, size=(n_samples, 11)), true[:, None])
+    return votes_of(labels[:, 1:]), labels[:, 0]
+
+
+def repeated_votes(n_samples, seed=0):
+    """Return the votes of two opinions, each said five times, and given labels."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(4, size=n_samples)
+    wrong = rng.random((n_samples, 3)) < 0.5
+    labels = np.where(wrong, rng.integers(4, size=(n_samples, 3)), true[:, None])
+    return 5 * votes_of(labels[:, 1:]), labels[:, 0]
+
+
+def gain_of_five(votes, given, sample_weight=None, rows=slice(None)):
+    """Return by how many standard errors five votes foretell given labels better than ten."""
+    ten, five = (
+        _choice._losses(
+            annotator_distributions(votes, given, sample_weight, n_effective_votes=n), given
+        )[rows]
+        for n in (10.0, 5.0)
+    )
+    return (ten - five).mean() / ((ten - five).std() / len(ten) ** 0.5)
+
+
 def test_independent_neighbors_count_as_ten_votes():
-    rng = np.random.default_rng(0)
-    true = rng.integers(4, size=2000)
-    wrong = rng.random((2000, 11)) < 0.5
-    labels = np.where(wrong, rng.integers(4, size=(2000, 11)), true[:, None])
-    votes, given = votes_of(labels[:, 1:]), labels[:, 0]
+    votes, given = independent_votes(2000)
     expected = annotator_distributions(votes, given, n_effective_votes=10.0)
     assert_same_fit(choose_annotators(votes, given), expected)
 
 
 def test_neighbors_that_repeat_each_other_count_as_five_votes():
-    # Two opinions, each said five times.
-    rng = np.random.default_rng(0)
-    true = rng.integers(4, size=2000)
-    wrong = rng.random((2000, 3)) < 0.5
-    labels = np.where(wrong, rng.integers(4, size=(2000, 3)), true[:, None])
-    votes, given = 5 * votes_of(labels[:, 1:]), labels[:, 0]
+    votes, given = repeated_votes(2000)
+    assert gain_of_five(votes, given) > 2
     expected = annotator_distributions(votes, given, n_effective_votes=5.0)
     assert_same_fit(choose_annotators(votes, given), expected)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 6])
+def test_neighbors_count_as_ten_votes_where_five_are_better_but_not_significantly(seed):
+    votes, given = repeated_votes(300, seed)
+    assert 0 < gain_of_five(votes, given) < 2
+    expected = annotator_distributions(votes, given, n_effective_votes=10.0)
+    assert_same_fit(choose_annotators(votes, given), expected)
+
+
+@pytest.mark.parametrize("n_effective_votes", [10.0, 5.0])
+def test_rows_of_weight_zero_do_not_judge_the_number_of_votes(n_effective_votes):
+    is_ten = n_effective_votes == 10
+    votes, given = (independent_votes if is_ten else repeated_votes)(2000)
+    votes = np.vstack([votes, repeated_votes(2000, seed=1)[0]])
+    given = np.concatenate([given, np.zeros(2000, dtype=np.int64)])
+    weight = (np.arange(4000) < 2000).astype(np.float32)
+    # Rows of weight zero do not enter the fits: give them the labels that speak for the other one.
+    foretold = {}
+    for n in (10.0, 5.0):
+        _, posterior, transition = annotator_distributions(
+            votes, given, weight, n_effective_votes=n
+        )
+        foretold[n] = posterior[2000:] @ transition
+    other = 15 - n_effective_votes
+    given[2000:] = (foretold[other] / foretold[n_effective_votes]).argmax(axis=1)
+    assert (gain_of_five(votes, given, weight) > 2) == is_ten
+    assert (gain_of_five(votes, given, weight, weight > 0) > 2) != is_ten
+
+    fit = choose_annotators(votes, given, weight)
+    expected = annotator_distributions(votes, given, weight, n_effective_votes=n_effective_votes)
+    assert_same_fit(fit, expected)
+    alone = choose_annotators(votes[:2000], given[:2000])
+    np.testing.assert_allclose(fit[0][:2000], alone[0], atol=1e-4)
+    np.testing.assert_allclose(fit[1][:2000], alone[1], atol=1e-4)
+    np.testing.assert_allclose(fit[2], alone[2], atol=1e-4)
 
 
 def test_small_number_of_neighbors_is_chosen_where_clusters_are_small():
@@ -158,6 +254,16 @@ def test_number_of_neighbors_is_less_than_that_of_rows(n_samples):
     y_codes = np.arange(n_samples) % 2
     name, n_neighbors = choose_retrieval({"space": space}, [50, 10], y_codes, 2, metric="cosine")
     assert (name, n_neighbors) == ("space", n_samples - 1)
+
+
+@pytest.mark.parametrize("n_candidates", [2, 3, 8])
+def test_number_of_neighbors_is_less_than_that_of_rows_of_positive_weight(n_candidates):
+    space = np.random.default_rng(0).normal(size=(40, 3))
+    weight = (np.arange(40) >= 40 - n_candidates).astype(np.float32)
+    name, n_neighbors = choose_retrieval(
+        {"space": space}, [50, 10], np.arange(40) % 2, 2, metric="cosine", sample_weight=weight
+    )
+    assert (name, n_neighbors) == ("space", n_candidates - 1)
 
 
 @pytest.mark.parametrize(

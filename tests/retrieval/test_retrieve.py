@@ -46,7 +46,7 @@ def test_retrieval_is_search_then_vote_then_aggregation(space, aggregation):
     points = {
         "features": features,
         "standardized": standardized,
-        "supervised": supervised_spaces(standardized, given, 3),
+        "supervised": supervised_spaces(standardized, given, 3)[0],
     }[space]
     neighbors = find_neighbors(points, 7, metric="euclidean")
     votes = count_votes(neighbors, given, 3)
@@ -83,13 +83,72 @@ def test_auto_takes_what_the_choice_says(monkeypatch):
     assert list(asked["spaces"]) == ["features", "standardized", "supervised"]
     assert asked["grid"] == [10, 25, 50]
     # A space is judged by given labels that it has not seen, or it would flatter itself.
-    honest = supervised_spaces(standardized, given, 3, n_folds=5)
+    flattering, honest = supervised_spaces(standardized, given, 3)
     np.testing.assert_array_equal(asked["spaces"]["supervised"], honest)
+    assert not np.allclose(flattering, honest, atol=1e-3)
+    # The other spaces have not seen any label and are judged as they are.
+    np.testing.assert_array_equal(asked["spaces"]["features"], features)
+    np.testing.assert_array_equal(asked["spaces"]["standardized"], standardized)
 
     retrieve_labels(features, standardized, given, 3, n_neighbors=4)
     assert asked["grid"] == [4]
     retrieve_labels(features, standardized, given, 3, space="features")
     assert list(asked["spaces"]) == ["features"]
+    retrieve_labels(features, standardized, given, 3, space="supervised")
+    assert list(asked["spaces"]) == ["supervised"]
+    np.testing.assert_array_equal(asked["spaces"]["supervised"], honest)
+
+
+def test_space_of_one_model_is_searched_where_the_cross_fitted_one_was_chosen(monkeypatch):
+    features, standardized, _, given = problem()
+    monkeypatch.setattr(_retrieve, "choose_retrieval", lambda *args, **kwargs: ("supervised", 9))
+    found = retrieve_labels(features, standardized, given, 3, metric="euclidean")
+    space, cross_fitted = supervised_spaces(standardized, given, 3)
+    expected = find_neighbors(space, 9, metric="euclidean")
+    np.testing.assert_array_equal(found.neighbors, expected)
+    assert not np.array_equal(found.neighbors, find_neighbors(cross_fitted, 9, metric="euclidean"))
+
+
+def test_supervised_spaces_get_weights_and_seed(monkeypatch):
+    features, standardized, _, given = problem()
+    weight = (np.arange(300) % 5).astype(np.float32)
+    options = []
+
+    def spaces(*args, **kwargs):
+        options.append(kwargs)
+        return supervised_spaces(*args, **kwargs)
+
+    monkeypatch.setattr(_retrieve, "supervised_spaces", spaces)
+    for space in ("auto", "supervised"):
+        retrieve_labels(
+            features, standardized, given, 3, space=space, sample_weight=weight, random_state=3
+        )
+    for kwargs in options:
+        np.testing.assert_array_equal(kwargs.pop("sample_weight"), weight)
+    assert options == [dict(random_state=3)] * 2
+
+
+@pytest.mark.parametrize("space", ["features", "standardized"])
+def test_supervised_spaces_are_left_out_where_they_are_not_asked_for(space, monkeypatch):
+    monkeypatch.setattr(_retrieve, "supervised_spaces", None)
+    features, standardized, _, given = problem()
+    assert retrieve_labels(features, standardized, given, 3, space=space).space == space
+
+
+def test_candidate_numbers_of_neighbors_follow_the_rows_of_positive_weight(monkeypatch):
+    features, standardized, _, given = problem(900)
+    grids = []
+
+    def choose(spaces, grid, *args, **kwargs):
+        grids.append(list(grid))
+        return "features", 9
+
+    monkeypatch.setattr(_retrieve, "choose_retrieval", choose)
+    weight = (np.arange(900) % 2).astype(np.float32)
+    for sample_weight in (None, np.ones(900, dtype=np.float32), weight):
+        retrieve_labels(features, standardized, given, 3, sample_weight=sample_weight)
+    # A tenth of the mean class size comes first.
+    assert grids == [[30, 10, 25, 50], [30, 10, 25, 50], [15, 10, 25, 50]]
 
 
 def test_nothing_is_chosen_where_both_are_given(monkeypatch):
@@ -112,8 +171,10 @@ def test_neighbors_from_outside_take_the_place_of_the_search(monkeypatch):
     np.testing.assert_array_equal(found.label_distributions, expected)
 
 
-def test_search_gets_its_options(monkeypatch):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_search_gets_its_options(weighted, monkeypatch):
     features, standardized, _, given = problem()
+    weight = (np.arange(300) % 3).astype(np.float32)
     options = {}
 
     def search(points, n_neighbors, **kwargs):
@@ -130,9 +191,13 @@ def test_search_gets_its_options(monkeypatch):
         space="features",
         metric="euclidean",
         algorithm="pynndescent",
+        sample_weight=weight if weighted else None,
         random_state=3,
         n_jobs=2,
     )
+    is_candidate = options.pop("is_candidate")
+    assert is_candidate.dtype == bool
+    np.testing.assert_array_equal(is_candidate, weight > 0 if weighted else np.ones(300))
     assert options == dict(metric="euclidean", algorithm="pynndescent", random_state=3, n_jobs=2)
 
 
@@ -160,6 +225,53 @@ def test_row_of_weight_zero_has_no_say_but_gets_a_distribution(space, aggregatio
     unheard = first.label_distributions[weight == 0]
     np.testing.assert_allclose(unheard.sum(axis=1), 1, rtol=1e-5)
     assert (unheard.argmax(axis=1) == true[weight == 0]).mean() > 0.8
+
+
+@pytest.mark.parametrize("aggregation", ["annotators", "vote"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_rows_of_weight_zero_do_not_change_what_the_others_get(binary, metric, aggregation):
+    features, standardized, _, given = problem()
+    rng = np.random.default_rng(1)
+    weight = rng.uniform(0.5, 2, size=300).astype(np.float32)
+    weight[rng.random(300) < 0.4] = 0
+    if binary:
+        weight = np.sign(weight)
+    kept = np.flatnonzero(weight)
+    options = dict(n_neighbors=7, metric=metric, space="features", label_aggregation=aggregation)
+    found = retrieve_labels(features, standardized, given, 3, sample_weight=weight, **options)
+    alone = retrieve_labels(
+        features[kept],
+        standardized[kept],
+        given[kept],
+        3,
+        sample_weight=None if binary else weight[kept],
+        **options,
+    )
+    np.testing.assert_array_equal(found.neighbors[kept], kept[alone.neighbors])
+    np.testing.assert_allclose(
+        found.label_distributions[kept], alone.label_distributions, atol=1e-5
+    )
+    if aggregation == "annotators":
+        np.testing.assert_allclose(found.transition_matrix, alone.transition_matrix, atol=1e-5)
+
+
+@pytest.mark.parametrize("space", ["auto", "features", "standardized", "supervised"])
+def test_row_of_weight_zero_is_nobody_s_neighbor(space):
+    features, standardized, _, given = problem()
+    weight = (np.arange(300) % 5 > 1).astype(np.float32)
+    found = retrieve_labels(features, standardized, given, 3, space=space, sample_weight=weight)
+    assert (weight[found.neighbors] > 0).all()
+
+
+@pytest.mark.parametrize("n_candidates", [2, 3, 6])
+def test_few_rows_of_positive_weight_are_enough(n_candidates):
+    features, standardized, _, given = problem(30)
+    weight = np.zeros(30, dtype=np.float32)
+    weight[5 : 5 + n_candidates] = 1
+    found = retrieve_labels(features, standardized, given, 3, sample_weight=weight)
+    assert found.neighbors.shape == (30, n_candidates - 1)
+    np.testing.assert_allclose(found.label_distributions.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 6])

@@ -138,12 +138,28 @@ def test_length_of_a_row_does_not_matter_under_cosine(precision):
     assert recall(stretched, expected) > 0.999
 
 
-def test_exact_search_keeps_its_digits_between_distant_groups(precision):
+def test_exact_search_keeps_its_digits_between_distant_groups():
     # Squared norms of 2.5e7 leave float32 no digits for distances of about one.
     features = random_features()
     features[:100, 0] += 1e4
     neighbors = find_neighbors(features, 10, metric="euclidean", algorithm="exact")
     assert recall(neighbors, brute_force(features, 10, "euclidean")) > 0.99
+
+
+@pytest.mark.parametrize("distance", [0, 10, 1e2, 1e4])
+def test_float32_errs_by_its_digits_of_the_largest_squared_distance_alone(distance, monkeypatch):
+    monkeypatch.setattr(_search, "_MAX_SIZE_IN_FLOAT64", 0)
+    features = random_features()
+    features[:100, 0] += distance
+    neighbors = find_neighbors(features, 10, metric="euclidean", algorithm="exact")
+    expected = brute_force(features, 10, "euclidean")
+    found, best = (
+        distances_to(features, indices, "euclidean") ** 2 for indices in (neighbors, expected)
+    )
+    largest = ((features - features.mean(axis=0)) ** 2).sum(axis=1).max()
+    assert np.abs(found - best).max() < 1e-6 * largest
+    assert not has_self(neighbors)
+    assert not has_repeats(neighbors)
 
 
 def test_exact_search_keeps_its_digits_between_almost_parallel_rows(precision):
@@ -247,7 +263,6 @@ def set_rows_per_block(monkeypatch, rows_per_block, n_samples, precision):
 @pytest.mark.parametrize("block_rows", [1, 7, 199])
 def test_block_size_does_not_change_the_result(metric, block_rows, precision, monkeypatch):
     features = random_features()
-    features[::50] = 0
     is_candidate = np.arange(200) % 4 > 0
     options = dict(metric=metric, algorithm="exact", is_candidate=is_candidate)
     expected = find_neighbors(features, 10, **options)
@@ -530,6 +545,10 @@ def put_minus_one(neighbors):
     neighbors[::3, 5:] = -1
 
 
+def put_a_single_minus_one(neighbors):
+    neighbors[::3, 5] = -1
+
+
 def repeat_an_index(neighbors):
     neighbors[::3, 7] = neighbors[::3, 2]
 
@@ -542,10 +561,14 @@ def put_self_twice(neighbors):
     neighbors[::3, 4] = np.arange(len(neighbors))[::3]
 
 
-@METRICS
-@pytest.mark.parametrize(
-    "spoiler", [put_minus_one, repeat_an_index, repeat_the_last, put_self_twice]
+SPOILERS = pytest.mark.parametrize(
+    "spoiler",
+    [put_minus_one, put_a_single_minus_one, repeat_an_index, repeat_the_last, put_self_twice],
 )
+
+
+@METRICS
+@SPOILERS
 def test_impossible_rows_of_the_graph_are_searched_again(metric, spoiler, monkeypatch):
     install_index(monkeypatch, spoil(right_graph, spoiler))
     # As many as the index is asked for: what is wrong in it cannot fall off the end.
@@ -657,9 +680,7 @@ def test_rows_that_are_no_candidates_are_searched_exactly(spoiler, monkeypatch):
 
 
 @METRICS
-@pytest.mark.parametrize(
-    "spoiler", [put_minus_one, repeat_an_index, repeat_the_last, put_self_twice]
-)
+@SPOILERS
 def test_impossible_rows_of_the_graph_of_candidates_are_searched_again(
     metric, spoiler, monkeypatch
 ):
