@@ -77,8 +77,8 @@ class LRADiffusionClassifier(
         Share of the training with rising step size; half a cosine down to zero follows.
     ema_decay : float, default=0.999
         Decay of the moving average of weights that is used to predict; shorter in early updates.
-    label_weighting : {"uniform", "agreement"}, default="uniform"
-        Weight of a label drawn in training: the same for all, or its probability (as published).
+    label_weighting : {"agreement", "uniform"}, default="agreement"
+        Weight of a label drawn in training: its probability, or the same for all.
     early_stopping : bool, default=False
         Hold out rows, stop when accuracy on their *given* labels stops rising, keep the best epoch.
     validation_fraction : float, default=0.1
@@ -226,7 +226,7 @@ class LRADiffusionClassifier(
         weight_decay=0.5,
         warmup_fraction=0.05,
         ema_decay=0.999,
-        label_weighting="uniform",
+        label_weighting="agreement",
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=30,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-_LOG10_TEMPERATURES = (-2.0, 1.5)
+_LOG10_TEMPERATURES = (-1.0, 1.5)  # one-hot labels are believed up to 1 - exp(-10)
 _GRID_SIZE = 15
 
 

@@ -23,7 +23,7 @@ class TrainingSettings:
     ema_decay: float = 0.999
     max_grad_norm: float = 1.0
     dropout: float = 0.2
-    label_weighting: str = "uniform"
+    label_weighting: str = "agreement"
 
 
 @dataclass(frozen=True)
