@@ -37,6 +37,7 @@ def purifier(digits_classifier, noisy_digits):
     """Return a classifier whose labels to learn from are uncertain, so that given ones count."""
     X, _, y_given = noisy_digits
     clf = clone(digits_classifier).set_params(label_aggregation="vote", max_iter=60)
+    clf.set_params(label_weighting="uniform")
     return clf.fit(X, y_given)
 
 
