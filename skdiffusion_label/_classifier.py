@@ -66,7 +66,7 @@ class LRADiffusionClassifier(
         clone is fitted on features and given labels, without sample weights; the diffusion learns
         from out-of-fold guesses.
     max_iter : int or "auto", default="auto"
-        Number of epochs. "auto": enough for 1,200 updates, within 5 and 200.
+        Number of epochs. "auto": enough for 1,000 updates, within 5 and 200.
     batch_size : int, default=256
         Rows in an update.
     learning_rate : float, default=3e-3

@@ -15,7 +15,7 @@ from skdiffusion_label.diffusion import (
     train_denoiser,
 )
 
-_AUTO_N_UPDATES = 1200
+_AUTO_N_UPDATES = 1000
 _AUTO_N_EPOCHS = (5, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
 

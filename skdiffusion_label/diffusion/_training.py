@@ -123,8 +123,8 @@ def drop_features(features: Tensor, dropout: float, generator: torch.Generator) 
     """
     if dropout == 0:
         return features
-    kept = torch.rand(features.shape, generator=generator) >= dropout
-    return features * kept.to(features.device) / (1 - dropout)
+    factors = torch.rand(features.shape, generator=generator).ge_(dropout).div_(1 - dropout)
+    return features * factors.to(features.device)
 
 
 def _batch_loss(
