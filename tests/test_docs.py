@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import io
+import json
 import re
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_readme_example_prints_what_it_shows():
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(code, {})
     assert printed.getvalue() == output
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("*.json")), ids=str)
+def test_readme_table_shows_what_the_benchmark_wrote(path):
+    report = json.loads(path.read_text())
+    summary = report["summary"]["lra"]
+    accuracy, loss = summary["accuracy"]["mean"], summary["log_loss"]["mean"]
+    (row,) = re.findall(rf"^\| `{path.stem}`.*$", README, re.MULTILINE)
+    assert f"| {report['noise_rate']:.0%} | **{accuracy:.3f}** / {loss:.2f} |" in row
 
 
 def test_readme_names_the_two_commands():
