@@ -64,6 +64,9 @@ def published_settings(dataset):
     retrieval sees them as they are. The paper's second image encoder is an encoder of the features
     here.
 
+    They are meant for data of that size: predicted noise takes tens of thousands of updates to
+    learn, which 200 epochs of a small table are far from.
+
     Parameters
     ----------
     dataset : {"cifar", "food101n", "webvision", "clothing1m"}
