@@ -319,7 +319,7 @@ class LRADiffusionClassifier(
         return self
 
     def _standardize(self, features, weight):
-        if not (self.warm_start and hasattr(self, "_scaler")):
+        if not hasattr(self, "weights_"):  # a warm start keeps the scale of its weights
             takes_part = weight > 0
             sample_weight = None if takes_part.all() else takes_part
             self._scaler = StandardScaler().fit(features, sample_weight=sample_weight)

@@ -109,7 +109,7 @@ class LabelDiffusionPredictor:
             depend on the other rows.
         """
         check_is_fitted(self)
-        return self._denoise(self._transform(X), torch.tensor(self.initial_noise_))
+        return self._denoise(self._transform(X))
 
     def predict_log_proba(self, X):
         """Predict the logarithm of each class's probability.
@@ -142,9 +142,8 @@ class LabelDiffusionPredictor:
             is that of ``predict_proba``.
         """
         check_is_fitted(self)
-        start = torch.tensor(self.initial_noise_)
         chunks = self._run_chains(
-            self._transform(X), start, lambda steps: [self._probabilities(y_0) for y_0 in steps]
+            self._transform(X), lambda steps: [self._probabilities(y_0) for y_0 in steps]
         )
         for stage in zip(*chunks, strict=True):
             yield torch.cat(stage).numpy()
@@ -185,7 +184,7 @@ class LabelDiffusionPredictor:
             return (proba.cumsum(dim=2) <= thresholds).sum(dim=2).clamp(max=n_classes - 1)
 
         inputs = self._transform(X)
-        codes = self._run_chains(inputs, start, draw_codes, noise_generator=generator)
+        codes = self._run_chains(inputs, draw_codes, start=start, noise_generator=generator)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
     def purify_proba(self, X, y, timestep=None):
@@ -222,8 +221,7 @@ class LabelDiffusionPredictor:
         if len(unknown):
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
         y_codes = np.searchsorted(self.classes_, y)
-        start = torch.tensor(self.initial_noise_)
-        return self._denoise(self._transform(X), start, y_codes=y_codes, timestep=int(timestep))
+        return self._denoise(self._transform(X), y_codes=y_codes, timestep=int(timestep))
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -259,30 +257,32 @@ class LabelDiffusionPredictor:
         means = prior_mean(self.prior_, features, self.classes_)
         return np.hstack([condition, means]), means
 
-    def _denoise(self, inputs, start, **options):
+    def _denoise(self, inputs, **options):
         """Return the probabilities (n_samples, n_classes) at the end of the chains."""
 
         def read_off(steps):
             return self._probabilities(last(steps))
 
-        return torch.cat(self._run_chains(inputs, start, read_off, **options)).numpy()
+        return torch.cat(self._run_chains(inputs, read_off, **options)).numpy()
 
     def _probabilities(self, y_0):
         return class_probabilities(y_0, self.prediction_type_, self.temperature_).cpu()
 
-    def _sample(self, inputs, start):
+    def _sample(self, inputs):
         """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
-        return torch.cat(self._run_chains(inputs, start, lambda steps: last(steps).cpu()), dim=1)
+        return torch.cat(self._run_chains(inputs, lambda steps: last(steps).cpu()), dim=1)
 
     def _run_chains(
-        self, inputs, start, read_off, *, y_codes=None, timestep=None, noise_generator=None
+        self, inputs, read_off, *, start=None, y_codes=None, timestep=None, noise_generator=None
     ):
         """Return for each chunk of rows what ``read_off`` makes of its chain.
 
-        A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. With
-        ``y_codes`` it has one step and starts from these labels at ``timestep``.
+        A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. It starts
+        from ``initial_noise_`` or from ``start``. With ``y_codes`` it has one step and starts from
+        these labels at ``timestep``.
         """
         condition, means = inputs
+        start = torch.tensor(self.initial_noise_) if start is None else start
         device = prediction_device(self.device)
         dtype = torch.float64  # in which a row's result hardly depends on its batch
         n_draws, n_classes = start.shape

@@ -41,17 +41,12 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
     shares = np.average(estimator.label_distributions_, axis=0, weights=weight)
     class_weight = class_weight / (class_weight @ shares)  # so that the mean weight is one
 
-    condition, means, distributions, sample_weight, class_weights = (
-        None if array is None else to_tensor(array, torch.float32, device)
-        for array in (
-            inputs[0][rows],
-            None if inputs[1] is None else inputs[1][rows],
-            estimator.label_distributions_[rows],
-            weight[rows],
-            class_weight,
-        )
+    condition, means = _rows_of(inputs, rows)
+    distributions = estimator.label_distributions_[rows]
+    arrays = condition, distributions, weight[rows], means, class_weight
+    data = TrainingData(
+        *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays)
     )
-    data = TrainingData(condition, distributions, sample_weight, means, class_weights)
     epochs = train_denoiser(model, data, settings, generator)
     _run_epochs(
         estimator,
@@ -65,6 +60,11 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
         rows = np.sort(random_state.permutation(rows)[:n_rows])
         estimator.temperature_ = _best_temperature(estimator, inputs, rows, class_weight)
+
+
+def _rows_of(inputs, rows):
+    """Return ``rows`` of the condition and of the prior means or None."""
+    return tuple(None if array is None else array[rows] for array in inputs)
 
 
 def _settings(estimator, n_rows):
@@ -86,7 +86,7 @@ def _settings(estimator, n_rows):
 
 def _initial_model(estimator, generator):
     model = build_model(estimator._network)
-    if estimator.warm_start and hasattr(estimator, "weights_"):
+    if hasattr(estimator, "weights_"):  # only a warm start has kept them
         arrays_to_module(estimator.weights_, model.denoiser)
     else:
         model.denoiser.initialize(generator)
@@ -134,15 +134,13 @@ def _run_epochs(estimator, epochs, settings, validation, X):
 
 def _accuracy_on_given_labels(estimator, inputs, y, weight):
     rows = np.flatnonzero(weight > 0)
-    inputs = tuple(None if array is None else array[rows] for array in inputs)
-    proba = estimator._denoise(inputs, torch.tensor(estimator.initial_noise_))
+    proba = estimator._denoise(_rows_of(inputs, rows))
     hits = estimator.classes_[proba.argmax(axis=1)] == y[rows]
     return float(np.average(hits, weights=weight[rows]))
 
 
 def _best_temperature(estimator, inputs, rows, class_weight):
-    inputs = tuple(None if array is None else array[rows] for array in inputs)
-    labels = estimator._sample(inputs, torch.tensor(estimator.initial_noise_))
+    labels = estimator._sample(_rows_of(inputs, rows))
     target = estimator.label_distributions_[rows] * class_weight
     target /= target.sum(axis=1, keepdims=True)
     return fit_temperature(labels, estimator.prediction_type_, torch.from_numpy(target))

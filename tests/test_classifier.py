@@ -591,6 +591,18 @@ def test_warm_start_needs_the_same_problem(fast, blobs):
         clf.set_params(hidden_size=16).fit(X, y)
 
 
+def test_warm_start_after_a_failed_fit_starts_anew(fast, blobs, monkeypatch):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, warm_start=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("skdiffusion_label._classifier.train", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            clf.fit(X, y)
+    other = 100 * X[:, :3]
+    expected = LRADiffusionClassifier(**fast).fit(other, y).predict_proba(other)
+    assert_array_equal(clf.fit(other, y).predict_proba(other), expected)
+
+
 # Published settings
 
 

@@ -69,7 +69,8 @@ def ddpm_steps(
         y_0 = predict_label(y_t, t)
         yield y_0
         if t_next is not None:
-            assert noise is not None
+            if noise is None:
+                raise ValueError("noise must be given to ddpm_steps with more than one step.")
             mean, variance = forward_posterior(y_0, y_t, t, t_next, schedule, prior_mean)
             y_t = mean + variance.sqrt() * noise[step]
 

@@ -11,7 +11,7 @@ from skdiffusion_label.retrieval._choice import (
     choose_retrieval,
 )
 from skdiffusion_label.retrieval._labels import count_votes, vote_distributions
-from skdiffusion_label.retrieval._search import find_neighbors
+from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, self_last
 from skdiffusion_label.retrieval._space import supervised_spaces
 
 RETRIEVAL_SPACES = ("features", "standardized", "supervised")
@@ -171,17 +171,14 @@ def check_neighbors(neighbors, n_samples):
             f"neighbors must hold indices of training rows, from 0 to {n_samples - 1}, got "
             f"{indices.min()} to {indices.max()}."
         )
-    ordered = np.sort(indices, axis=1)
-    repeated = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    repeated = has_repeats(indices)
     if repeated.any():
         raise ValueError(f"neighbors of row {repeated.argmax()} hold an index more than once.")
-    is_self = indices == np.arange(n_samples)[:, None]
-    if not is_self.any():
+    if not is_self(indices).any():
         return indices
     if indices.shape[1] == 1:
         raise ValueError("neighbors must hold another row than the row itself.")
-    others_first = np.argsort(is_self, axis=1, kind="stable")
-    return np.take_along_axis(indices, others_first, axis=1)[:, :-1]
+    return self_last(indices)[:, :-1]
 
 
 def _graph_indices(graph, n_samples):

@@ -158,26 +158,38 @@ def _search_exactly(points, is_zero, is_candidate, n_neighbors, rows):
 def _search_approximately(points, n_neighbors, random_state, n_jobs):
     from pynndescent import NNDescent
 
-    n_samples = len(points)
     with _pynndescent_lock:
         index = NNDescent(
             points.astype(np.float32),
             metric="euclidean",
-            n_neighbors=min(max(30, n_neighbors + 1), n_samples - 1),
+            n_neighbors=min(max(30, n_neighbors + 1), len(points) - 1),
             random_state=random_state,
             n_jobs=n_jobs,
         )
         graph = index.neighbor_graph[0]
     # The row itself is mostly but not always first, as duplicates tie with it.
-    is_self = graph == np.arange(n_samples)[:, None]
-    others_first = np.argsort(is_self, axis=1, kind="stable")
-    return np.take_along_axis(graph, others_first, axis=1)[:, :n_neighbors].astype(np.int64)
+    return self_last(graph)[:, :n_neighbors].astype(np.int64)
+
+
+def is_self(neighbors):
+    """Tell which entries (n_samples, n_neighbors) are the row itself."""
+    return neighbors == np.arange(len(neighbors))[:, None]
+
+
+def self_last(neighbors):
+    """Move the row itself behind its neighbors, whose order stays."""
+    order = np.argsort(is_self(neighbors), axis=1, kind="stable")
+    return np.take_along_axis(neighbors, order, axis=1)
+
+
+def has_repeats(neighbors):
+    """Tell which rows hold an index more than once."""
+    ordered = np.sort(neighbors, axis=1)
+    return (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
 
 
 def _is_bad(neighbors, is_zero):
     """Tell which rows' approximate neighbors (n_samples, n_neighbors) cannot be right."""
-    ordered = np.sort(neighbors, axis=1)
-    bad = (ordered[:, 0] < 0) | (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    bad |= (neighbors == np.arange(len(neighbors))[:, None]).any(axis=1)
+    bad = (neighbors < 0).any(axis=1) | has_repeats(neighbors) | is_self(neighbors).any(axis=1)
     # Among unit vectors a zero vector looks nearer than its cosine distance of 1.
     return bad | is_zero | is_zero[neighbors].any(axis=1)

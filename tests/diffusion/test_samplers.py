@@ -417,3 +417,10 @@ def test_only_chains_of_predicted_noise_start_late():
     assert float(COSINE.alphas_cumprod[start + 1].sqrt()) < 0.15
     assert len(rest) == 9
     assert optimal_model("epsilon").timesteps(10, start=500)[0] == 500
+
+
+def test_ddpm_of_several_steps_needs_noise():
+    schedule = NoiseSchedule("cosine", 10)
+    steps = ddpm_steps(lambda y_t, t: y_t, torch.zeros(1, 2), [9, 0], schedule)
+    with pytest.raises(ValueError, match="noise must be given"):
+        list(steps)
