@@ -1,0 +1,162 @@
+"""Our classifier with its diffusion, or its retrieval, taken out: what does each add?"""
+
+import copy
+import math
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.preprocessing import StandardScaler
+from torch.nn.functional import dropout, log_softmax
+
+from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label.diffusion import LabelDenoiser
+from skdiffusion_label.retrieval import retrieve_labels
+
+MAX_GRAD_NORM = 1.0
+
+
+class WithoutRetrieval(LRADiffusionClassifier):
+    """Diffusion on the given labels alone."""
+
+    def _retrieve(self, features, standardized, y, weight, neighbors, random_state):
+        y_codes = np.searchsorted(self.classes_, y)
+        self.label_distributions_ = np.eye(len(self.classes_), dtype=np.float32)[y_codes]
+        self.neighbors_ = np.empty((len(y), 0), dtype=int)
+        self.n_neighbors_ = 0
+        self.retrieval_space_ = "none"
+        self.transition_matrix_ = None
+
+
+class RetrievalVote(ClassifierMixin, BaseEstimator):
+    """Retrieval alone: what the neighbors of a test row say about its label.
+
+    The space, the number of neighbors and the reading of their labels are those that our classifier
+    chooses. Test rows have no label and no weight: they are nobody's neighbor.
+    """
+
+    def __init__(self, random_state=0, max_iter=1):
+        self.random_state = random_state
+        self.max_iter = max_iter
+
+    def fit(self, X, y):
+        """Let our classifier choose; its network is trained for ``max_iter`` epochs and unused."""
+        self.chosen_ = LRADiffusionClassifier(
+            max_iter=self.max_iter, random_state=self.random_state
+        ).fit(X, y)
+        self.classes_ = self.chosen_.classes_
+        self._X, self._y_codes = X, np.searchsorted(self.classes_, y)
+        return self
+
+    def predict_proba(self, X):
+        """Look up the rows' neighbors among the training rows."""
+        rows = np.concatenate([self._X, X])
+        standardized = StandardScaler().fit(self._X).transform(rows).astype(np.float32)
+        weight = np.repeat(np.array([1, 0], np.float32), [len(self._X), len(X)])
+        chosen = self.chosen_
+        retrieval = retrieve_labels(
+            rows,
+            standardized,
+            np.concatenate([self._y_codes, np.zeros(len(X), self._y_codes.dtype)]),
+            len(self.classes_),
+            n_neighbors=chosen.n_neighbors_,
+            metric=chosen.metric,
+            space=chosen.retrieval_space_,
+            label_aggregation=chosen.label_aggregation,
+            sample_weight=weight,
+            random_state=self.random_state,
+        )
+        return retrieval.label_distributions[len(self._X) :].astype(np.float64)
+
+
+class SoftLabelNetwork(ClassifierMixin, BaseEstimator):
+    """The denoiser, told no label and no timestep, under cross-entropy on the retrieved labels.
+
+    Width, dropout, optimizer, schedule of the step size, number of updates and moving average are
+    those of our classifier. ``label_weighting="uniform"`` is plain cross-entropy with the label
+    distributions; "agreement" weighs each class of a distribution by its probability once more, as
+    our classifier does with the labels that it draws.
+    """
+
+    def __init__(self, label_weighting="uniform", random_state=0, max_iter="auto"):
+        self.label_weighting = label_weighting
+        self.random_state = random_state
+        self.max_iter = max_iter
+
+    def fit(self, X, y):
+        """Fit our classifier, and then the network on the label distributions that it retrieved."""
+        lra = LRADiffusionClassifier(max_iter=self.max_iter, random_state=self.random_state)
+        lra.fit(X, y)
+        self.classes_ = lra.classes_
+        self._scaler = StandardScaler().fit(X)
+        features = torch.from_numpy(self._scaler.transform(X).astype(np.float32))
+        targets = torch.from_numpy(np.array(lra.label_distributions_))
+        if self.label_weighting == "agreement":
+            targets = targets**2
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as our classifier
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            self._network = train_network(lra, features, targets)
+        torch.set_num_threads(n_threads)
+        return self
+
+    @torch.inference_mode()
+    def predict_proba(self, X):
+        """Predict with the moving average of the weights."""
+        features = torch.from_numpy(self._scaler.transform(X).astype(np.float32))
+        return torch.softmax(network_logits(self._network, features).double(), dim=1).numpy()
+
+
+def network_logits(network, features):
+    """Return the denoiser's output for no label at timestep 0."""
+    no_label = features.new_zeros(len(features), network.output.out_features)
+    return network(no_label, torch.tensor(0), network.encode(features))
+
+
+def train_network(options, features, targets):
+    """Train under cross-entropy on ``targets`` (n, k); return the moving average.
+
+    ``options`` is our fitted classifier.
+    """
+    network = LabelDenoiser(
+        features.shape[1], targets.shape[1], 1, options.hidden_size, options.encoder
+    )
+    network.initialize(torch.default_generator)
+    averaged = copy.deepcopy(network).eval()
+    optimizer = torch.optim.AdamW(
+        network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True
+    )
+    n_batches = max(1, min(math.ceil(len(features) / options.batch_size), len(features) // 2))
+    n_updates = options.n_iter_ * n_batches
+    for update in range(n_updates):
+        if update % n_batches == 0:
+            batches = torch.randperm(len(features)).tensor_split(n_batches)
+        rows = batches[update % n_batches]
+        factor = step_size((update + 0.5) / n_updates, options.warmup_fraction)
+        optimizer.param_groups[0]["lr"] = options.learning_rate * factor
+        logits = network_logits(network, dropout(features[rows], options.dropout))
+        losses = -(targets[rows] * log_softmax(logits, dim=1)).sum()
+        optimizer.zero_grad()
+        (losses / targets[rows].sum()).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), MAX_GRAD_NORM)
+        optimizer.step()
+        decay = min(options.ema_decay, (1 + update) / (10 + update))
+        move_average(averaged, network, decay)
+    return averaged
+
+
+def step_size(progress, warmup_fraction):
+    """Return a factor that rises, then falls along half a cosine, as our classifier's."""
+    if progress < warmup_fraction:
+        return progress / warmup_fraction
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup_fraction) / (1 - warmup_fraction)))
+
+
+@torch.no_grad()
+def move_average(averaged, network, decay):
+    """Move weights and batch statistics of ``averaged`` towards those of ``network``."""
+    pairs = zip(averaged.state_dict().values(), network.state_dict().values(), strict=True)
+    for mean, value in pairs:
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)

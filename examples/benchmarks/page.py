@@ -1,0 +1,104 @@
+"""The results page of the documentation, made from the JSON of the tables."""
+
+import json
+import re
+from pathlib import Path
+
+from report import (
+    LEGEND,
+    TITLES,
+    circumstance_lines,
+    failure_lines,
+    grid,
+    groups_of,
+    task_lines,
+)
+from summary import value_of
+from tables import TABLES
+
+INTRODUCTION = """\
+Written by ``python examples/benchmarks page`` from the files in ``docs/results``, not by hand.
+"""
+
+
+def write_page(results):
+    """Write the page beside the folder ``results`` and return its path."""
+    results = Path(results)
+    reports = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for name in TABLES
+        if (path := results / f"{name}.json").exists()
+    ]
+    parts = [_heading("Results", "="), INTRODUCTION, LEGEND]
+    for report in reports:
+        if report["tasks"]:
+            parts += _section(report, results)
+    page = results.with_suffix(".rst")
+    page.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+    return page
+
+
+def _section(report, results):
+    parts = [_heading(report["title"], "-"), report["about"]]
+    if report["table"] == "scaling":
+        image = plot_scaling(report, results / "scaling.svg")
+        parts.append(f".. image:: {results.name}/{image.name}\n   :alt: {report['about']}")
+    for metric in report["metrics"]:
+        for group in groups_of(report):
+            table = grid(report, group, metric)
+            if len(table) > 1:
+                title = f"{TITLES[metric][0]}, {group}"
+                parts.append(_csv_table(title, table))
+    parts.append(_items(f"{name}: {ratio:.2f}" for name, ratio in report["ratios"].items()))
+    shown = {name for task in report["tasks"].values() for name in task["methods"]}
+    parts.append(
+        _items(f"{name}: {line}" for name, line in report["methods"].items() if name in shown)
+    )
+    parts.append(_items(task_lines(report)))
+    parts.append(_items(failure_lines(report)))
+    parts.append(_items(circumstance_lines(report)))
+    return [part for part in parts if part]
+
+
+def plot_scaling(report, path):
+    """Draw fit time and memory against the number of rows, and return ``path``."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    tasks = report["tasks"]
+    names = sorted(tasks, key=lambda name: tasks[name]["n_train"])
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    FigureCanvasSVG(figure)
+    metrics = ("fit_seconds", "peak_memory_mb")
+    for ax, metric in zip(figure.subplots(1, 2), metrics, strict=True):
+        for method in report["methods"]:
+            points = [
+                (tasks[name]["n_train"], value)
+                for name in names
+                if (value := value_of(tasks, name, method, metric, "median"))
+            ]
+            if points:
+                ax.loglog(*zip(*points, strict=True), marker="o", label=method)
+        ax.set(xlabel="training rows", ylabel=TITLES[metric][0])
+        ax.legend()
+    figure.savefig(path, metadata={"Date": None})
+    return path
+
+
+def _heading(text, line):
+    return f"{text}\n{line * len(text)}"
+
+
+def _items(lines):
+    return "\n".join(f"- {_escaped(line)}" for line in lines)
+
+
+def _escaped(text):
+    return re.sub(r"([\\*`|]|_(?!\w))", r"\\\1", text)  # what is markup, as label_ would be
+
+
+def _csv_table(title, table):
+    header, *rows = table
+    lines = [f".. csv-table:: {title}", "   :header-rows: 1", ""]
+    lines += ["   " + ", ".join(f'"{cell}"' for cell in cells) for cells in [header, *rows]]
+    return "\n".join(lines)

@@ -1,0 +1,117 @@
+"""Suspicion of each given label: rows and given labels in, a number for each row out."""
+
+import numpy as np
+from methods import Method, lra
+from peers import random_forest, tuned_logistic_regression
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+N_FOLDS = 5
+
+
+def by_retrieval(X, y, seed):
+    """Return how little our retrieval believes the given label."""
+    return 1 - _of_given(lra(seed).fit(X, y).label_distributions_, y)
+
+
+def by_purifying(X, y, seed):
+    """Return how little our diffusion believes the given label, knowing it."""
+    return 1 - _of_given(lra(seed).fit(X, y).purify_proba(X, y), y)
+
+
+def by_k_disagreement(X, y, seed, n_neighbors=10):
+    """Return the share of the nearest neighbors whose given label is another."""
+    del seed
+    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine", algorithm="brute").fit(X)
+    return np.mean(y[search.kneighbors(return_distance=False)] != y[:, None], axis=1)
+
+
+def by_datalab_rule(X, y, seed):
+    """Return what Datalab makes of features: a vote of eleven, the own one removed.
+
+    cleanlab's rule written anew, so that it runs without Datalab's dependencies.
+    """
+    del seed
+    vote = KNeighborsClassifier(11).fit(X, y)
+    counts = vote.predict_proba(X) * 11
+    counts[np.arange(len(y)), y] = np.maximum(counts[np.arange(len(y)), y] - 1, 0)
+    return 1 - _of_given(counts / counts.sum(axis=1, keepdims=True), y)
+
+
+def by_mcs(X, y, seed, n_steps=20):
+    """Return how seldom a label survives Markov chain sampling, scikit-clean's MCS written anew.
+
+    In each step logistic regression is fitted on the labels that are left, and labels are left
+    for the next step with the probability that it gives them.
+    """
+    rng = np.random.default_rng(seed)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    is_left = np.ones(len(y), dtype=bool)
+    n_left = np.zeros(len(y))
+    for _ in range(n_steps):
+        n_left += is_left
+        proba = clone(model).fit(X[is_left], y[is_left]).predict_proba(X)
+        is_left = rng.random(len(y)) < _of_given(proba, y)
+        if len(np.unique(y[is_left])) < len(np.unique(y)):
+            break
+    return 1 - n_left / n_steps
+
+
+def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
+    """Return 1 - cleanlab's label quality score of out-of-fold probabilities."""
+    try:
+        from cleanlab.rank import get_label_quality_scores
+    except ImportError as error:
+        raise ImportError(
+            "This method needs cleanlab: pip install 'skdiffusion_label[bench]'."
+        ) from error
+    classifier = tuned_logistic_regression(X, y) if model == "logistic" else random_forest(seed)
+    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
+    proba = cross_val_predict(classifier, X, y, cv=folds, method="predict_proba")
+    return 1 - get_label_quality_scores(y, proba, method=score, adjust_pred_probs=adjust)
+
+
+def _of_given(proba, y):
+    return np.asarray(proba)[np.arange(len(y)), y]
+
+
+def _cleanlab(description, **options):
+    return Method(
+        lambda seed: lambda X, y: by_cleanlab(X, y, seed, **options),
+        f"cleanlab, {N_FOLDS}-fold {description}",
+    )
+
+
+def _ranker(rank, description, **options):
+    return Method(lambda seed: lambda X, y: rank(X, y, seed), description, **options)
+
+
+RANKERS = {
+    "lra": _ranker(by_retrieval, "1 - label_distributions_ of the given label", is_ours=True),
+    "lra_purify": _ranker(by_purifying, "1 - purify_proba of the given label", is_ours=True),
+    "cleanlab_self_confidence": _cleanlab(
+        "logistic regression with chosen C, self confidence", score="self_confidence"
+    ),
+    "cleanlab_normalized_margin": _cleanlab(
+        "logistic regression with chosen C, normalized margin", score="normalized_margin"
+    ),
+    "cleanlab_forest_margin": _cleanlab(
+        "random forest, normalized margin, adjusted",
+        score="normalized_margin",
+        model="forest",
+        adjust=True,
+    ),
+    "datalab_rule": _ranker(
+        by_datalab_rule,
+        "Datalab's rule for features: vote of 11 neighbors less the own one",
+        is_random=False,
+    ),
+    "k_disagreement": _ranker(
+        by_k_disagreement, "share of 10 neighbors (cosine) of another label", is_random=False
+    ),
+    "mcs": _ranker(by_mcs, "Markov chain sampling of scikit-clean, written anew"),
+}

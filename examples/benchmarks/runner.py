@@ -1,0 +1,120 @@
+"""Run methods on tasks, each in a process of its own, and write down every run at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from child import run_in_child, shared_folder
+from fits import fit_and_predict, rank_labels
+from methods import METHODS, Method
+from rankers import RANKERS
+from scores import all_class_proba, score_proba, score_ranking
+from store import append_run, circumstances, describe_model, find_run, package_hash, read_runs
+from tasks import check_noise
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of run: what the child does with a method and how the parent scores the result.
+
+    ``work(method, seed, folder)`` runs in the child. ``score(result, given, truth)`` takes what is
+    not for the record out of the result and returns scores.
+    """
+
+    name: str
+    work: Callable
+    methods: Mapping[str, Method]
+    score: Callable
+    repeats_all: bool = False  # the seed is the number of a repeat
+
+
+def score_classifier(result, given, truth):
+    """Score probabilities of test rows."""
+    proba, classes = result.pop("proba"), result.pop("classes")
+    retrieved = result.pop("retrieved", None)
+    if retrieved is not None:
+        result["share_of_retrieved_labels_right"] = float(np.mean(retrieved == truth.y_clean))
+    return score_proba(truth.y_test, all_class_proba(proba, classes, truth.n_classes))
+
+
+def score_issues(result, given, truth):
+    """Score suspicions of given labels."""
+    return score_ranking(given.y_given != truth.y_clean, result.pop("suspicion"))
+
+
+CLASSIFICATION = Kind("classification", fit_and_predict, METHODS, score_classifier)
+LABEL_ISSUES = Kind("label_issues", rank_labels, RANKERS, score_issues)
+SPEED = Kind("speed", fit_and_predict, METHODS, score_classifier, repeats_all=True)
+
+
+def run_tasks(kind, tasks, methods, seeds, runs_file, *, time_limit=None, log=print):
+    """Run what ``runs_file`` lacks of ``methods`` (names) on ``tasks`` with ``seeds``.
+
+    A method without randomness runs once on a task that does not change with the seed.
+    """
+    for task in tasks:
+        for seed in seeds:
+            due = [
+                name
+                for name in methods
+                if seed == seeds[0]
+                or kind.repeats_all
+                or task.is_redrawn
+                or kind.methods[name].is_random
+            ]
+            if due:
+                _run_methods(kind, task, due, seed, runs_file, time_limit, log)
+
+
+def _run_methods(kind, task, methods, seed, runs_file, time_limit, log):
+    given, truth = task.draw(seed if task.is_redrawn else 0)
+    described = {
+        "group": task.group,
+        "description": task.description,
+        "n_train": len(given.X_train),
+        "n_test": len(given.X_test),
+        "n_features": given.X_train.shape[1],
+        "n_classes": truth.n_classes,
+        "noise_rate": check_noise(task, given, truth),
+    }
+    arrays = {"X_train": given.X_train, "y_given": given.y_given, "X_test": given.X_test}
+    fingerprint = given.fingerprint()
+    with shared_folder(**arrays) as folder:
+        for name in methods:
+            method = kind.methods[name]
+            model = method.make(seed)
+            identity = {
+                "kind": kind.name,
+                "task": task.name,
+                "method": name,
+                "seed": seed,
+                "model": describe_model(model) if hasattr(model, "fit") else method.description,
+                "data": fingerprint,
+                "package": package_hash() if method.is_ours else None,
+            }
+            if find_run(read_runs(runs_file), identity):
+                continue
+            result = run_in_child(kind.work, name, seed, folder, time_limit=time_limit)
+            result = _scored(kind, result, given, truth)
+            run = {**identity, **described, **result, **circumstances()}
+            append_run(runs_file, run)
+            log(summary_line(run))
+
+
+def _scored(kind, result, given, truth):
+    if result["status"] != "ok":
+        return result
+    try:
+        scores = kind.score(result, given, truth)
+    except ValueError as error:
+        return {"status": "failed", "error": f"no score: {error}"}
+    return {**result, "scores": scores}
+
+
+def summary_line(run):
+    """Return one line about a run."""
+    line = f"{run['kind']}, {run['task']}, {run['method']}, seed {run['seed']}: "
+    if run["status"] != "ok":
+        return line + run["error"]
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in run["scores"].items())
+    return line + f"{scores}, fit {run['fit_seconds']:.1f} s"
