@@ -34,8 +34,8 @@ class LRADiffusionClassifier(
         Turns ``X`` into features. A clone is fitted on ``(X, y)``; a ``FrozenEstimator`` is used as
         it is. ``X`` may then be whatever it takes: texts, images, paths, data frames.
     n_neighbors : int or "auto", default="auto"
-        Number of neighbors whose labels are retrieved. "auto" starts from a tenth of the mean class
-        size, within 10 and 50, and changes to 10, 25 or 50 if that foretells given labels better.
+        Number of neighbors whose labels are retrieved. "auto" is a tenth of the mean class size,
+        within 10 and 50.
     metric : {"cosine", "euclidean"}, default="cosine"
         Metric of retrieval.
     retrieval_space : {"auto", "features", "standardized", "supervised"}, default="auto"
@@ -58,15 +58,15 @@ class LRADiffusionClassifier(
     noise_schedule : {"linear", "cosine", "const", "quad", "sigmoid", "jsd", "cosine_anneal"}, \
             default="linear"
         How fast noise replaces the label; "cosine" as published.
-    prediction_type : {"auto", "sample", "logits", "epsilon"}, default="auto"
-        What the denoiser predicts: the one-hot label, the label's logits under cross-entropy, or
-        the added noise (as published). "auto" is "sample" for up to 20 classes, else "logits".
+    prediction_type : {"logits", "sample", "epsilon"}, default="logits"
+        What the denoiser predicts: the label's logits under cross-entropy, the one-hot label under
+        squared error, or the added noise (as published).
     prior : classifier, default=None
         Its ``predict_proba`` is the mean of the forward process, the prior guess of the label. A
         clone is fitted on features and given labels, without sample weights; the diffusion learns
         from out-of-fold guesses.
     max_iter : int or "auto", default="auto"
-        Number of epochs. "auto": enough for 1,000 updates, within 5 and 200.
+        Number of epochs. "auto": enough for 700 updates, within 4 and 200.
     batch_size : int, default=256
         Rows in an update.
     learning_rate : float, default=3e-3
@@ -137,8 +137,6 @@ class LRADiffusionClassifier(
         Accuracy on held-out given labels after each epoch; None without ``early_stopping``.
     initial_noise_ : ndarray of shape (n_draws, n_classes)
         Random starts shared by all rows.
-    prediction_type_ : {"sample", "logits", "epsilon"}
-        What the denoiser predicts.
     temperature_ : float
         Temperature of the read-off.
     weights_ : dict of str to ndarray
@@ -180,7 +178,7 @@ class LRADiffusionClassifier(
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_timesteps": [Interval(Integral, 1, None, closed="left")],
         "noise_schedule": [StrOptions(set(NOISE_SCHEDULES))],
-        "prediction_type": [StrOptions({"auto", *PREDICTION_TYPES})],
+        "prediction_type": [StrOptions(set(PREDICTION_TYPES))],
         "prior": [HasMethods(["fit", "predict_proba"]), None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -218,7 +216,7 @@ class LRADiffusionClassifier(
         dropout=0.2,
         n_timesteps=100,
         noise_schedule="linear",
-        prediction_type="auto",
+        prediction_type="logits",
         prior=None,
         max_iter="auto",
         batch_size=256,

@@ -1,5 +1,6 @@
 """Prediction with a fitted label diffusion model."""
 
+import math
 from collections import deque
 from numbers import Integral
 
@@ -26,16 +27,14 @@ from skdiffusion_label.diffusion import (
     first_timestep_with_signal,
 )
 
-_ROWS_PER_CHUNK = 4096
+# Rows are denoised in blocks of one shape, the last one filled up with zeros: a matrix product of
+# another shape may sum in another order, and a row's result would depend on the number of rows.
+_ROWS_PER_BLOCK = 512
 _PURIFYING_SIGNAL = 0.4
-_AUTO_MAX_CLASSES_OF_SAMPLE = 20
 
 
 def network_settings(estimator, n_features, n_classes):
     """Return what decides about the network and the meaning of its output, as a dict."""
-    prediction_type = estimator.prediction_type
-    if prediction_type == "auto":
-        prediction_type = "sample" if n_classes <= _AUTO_MAX_CLASSES_OF_SAMPLE else "logits"
     return {
         "n_inputs": n_features + (0 if estimator.prior is None else n_classes),
         "n_classes": n_classes,
@@ -43,7 +42,7 @@ def network_settings(estimator, n_features, n_classes):
         "encoder": estimator.encoder,
         "n_timesteps": estimator.n_timesteps,
         "noise_schedule": estimator.noise_schedule,
-        "prediction_type": prediction_type,
+        "prediction_type": estimator.prediction_type,
     }
 
 
@@ -142,10 +141,10 @@ class LabelDiffusionPredictor:
             is that of ``predict_proba``.
         """
         check_is_fitted(self)
-        chunks = self._run_chains(
+        blocks = self._run_chains(
             self._transform(X), lambda steps: [self._probabilities(y_0) for y_0 in steps]
         )
-        for stage in zip(*chunks, strict=True):
+        for stage in zip(*blocks, strict=True):
             yield torch.cat(stage).numpy()
 
     def sample_labels(self, X, n_samples=1, random_state=0):
@@ -180,7 +179,9 @@ class LabelDiffusionPredictor:
         thresholds = torch.rand((n_samples, 1, 1), generator=generator, dtype=torch.float64)
 
         def draw_codes(steps):
-            proba = draw_probabilities(last(steps), self.prediction_type_, self.temperature_).cpu()
+            proba = draw_probabilities(
+                last(steps), self._network["prediction_type"], self.temperature_
+            )
             return (proba.cumsum(dim=2) <= thresholds).sum(dim=2).clamp(max=n_classes - 1)
 
         inputs = self._transform(X)
@@ -266,48 +267,51 @@ class LabelDiffusionPredictor:
         return torch.cat(self._run_chains(inputs, read_off, **options)).numpy()
 
     def _probabilities(self, y_0):
-        return class_probabilities(y_0, self.prediction_type_, self.temperature_).cpu()
+        return class_probabilities(y_0, self._network["prediction_type"], self.temperature_)
 
     def _sample(self, inputs):
         """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
-        return torch.cat(self._run_chains(inputs, lambda steps: last(steps).cpu()), dim=1)
+        return torch.cat(self._run_chains(inputs, last), dim=1)
 
     def _run_chains(
         self, inputs, read_off, *, start=None, y_codes=None, timestep=None, noise_generator=None
     ):
-        """Return for each chunk of rows what ``read_off`` makes of its chain.
+        """Return for each block of rows what ``read_off`` makes of its chain.
 
         A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. It starts
         from ``initial_noise_`` or from ``start``. With ``y_codes`` it has one step and starts from
         these labels at ``timestep``.
         """
         condition, means = inputs
-        start = torch.tensor(self.initial_noise_) if start is None else start
+        start = (torch.tensor(self.initial_noise_) if start is None else start).float()
         device = prediction_device(self.device)
-        dtype = torch.float64  # in which a row's result hardly depends on its batch
         n_draws, n_classes = start.shape
         model = build_model(self._network)
         arrays_to_module(self.weights_, model.denoiser)
-        model = model.to(device=device, dtype=dtype).eval()
+        model = model.to(device).eval()
         timesteps = model.timesteps(self.n_sampling_steps if y_codes is None else 1, start=timestep)
         noise = None
         if self.sampler == "ddpm":
             noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
         start = start.to(device).unsqueeze(1)
         results = []
+        # A power of two, which vector instructions divide without a rest to be rounded otherwise.
+        n_rows = 2 ** int(math.log2(max(1, _ROWS_PER_BLOCK // n_draws)))
         with limited_threads(self.n_jobs), torch.inference_mode():
-            for rows in self._chunks(len(condition), n_draws):
-                features = to_tensor(condition[rows], dtype, device)
-                prior = None if means is None else to_tensor(means[rows], dtype, device)
-                y_t = start.expand(-1, len(features), -1)
+            for first in range(0, len(condition), n_rows):
+                rows = slice(first, first + n_rows)
+                features = _block(condition[rows], n_rows, device)
+                prior = None if means is None else _block(means[rows], n_rows, device)
+                y_t = start.expand(-1, n_rows, -1)
                 if y_codes is not None:
-                    y_0 = torch.eye(n_classes, dtype=dtype, device=device)[y_codes[rows]]
+                    y_0 = _block(np.eye(n_classes)[y_codes[rows]], n_rows, device)
                     t = torch.tensor(timestep, device=device)
-                    y_t = add_noise(y_0.expand_as(y_t), y_t, t, model.schedule, prior)
+                    y_t = add_noise(y_0, y_t, t, model.schedule, prior)
                 elif prior is not None:
                     y_t = y_t + prior
                 steps = model.denoise(y_t, timesteps, features, prior, self.sampler, noise)
-                results.append(read_off(steps))
+                n_used = len(condition[rows])
+                results.append(read_off(y_0[:, :n_used].cpu().double() for y_0 in steps))
         return results
 
     def _step_noise(self, n_steps, start, generator):
@@ -318,7 +322,9 @@ class LabelDiffusionPredictor:
             (max(n_steps - 1, 0), *start.shape), generator=generator, dtype=start.dtype
         )
 
-    @staticmethod
-    def _chunks(n_rows, n_draws):
-        size = max(1, _ROWS_PER_CHUNK // n_draws)
-        return [slice(first, first + size) for first in range(0, n_rows, size)]
+
+def _block(array, n_rows, device):
+    """Return the rows of ``array`` and zeros up to ``n_rows`` as a tensor in float32."""
+    block = torch.zeros((n_rows, array.shape[1]), device=device)
+    block[: len(array)] = to_tensor(array, block.dtype, device)
+    return block

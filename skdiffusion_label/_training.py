@@ -15,8 +15,8 @@ from skdiffusion_label.diffusion import (
     train_denoiser,
 )
 
-_AUTO_N_UPDATES = 1000
-_AUTO_N_EPOCHS = (5, 200)
+_AUTO_N_UPDATES = 700
+_AUTO_N_EPOCHS = (4, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
 
 
@@ -56,7 +56,7 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
         X,
     )
     # Logits under cross-entropy are probabilities already.
-    if estimator.temperature == "auto" and estimator.prediction_type_ != "logits":
+    if estimator.temperature == "auto" and estimator.prediction_type != "logits":
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
         rows = np.sort(random_state.permutation(rows)[:n_rows])
         estimator.temperature_ = _best_temperature(estimator, inputs, rows, class_weight)
@@ -142,5 +142,6 @@ def _accuracy_on_given_labels(estimator, inputs, y, weight):
 def _best_temperature(estimator, inputs, rows, class_weight):
     labels = estimator._sample(_rows_of(inputs, rows))
     target = estimator.label_distributions_[rows] * class_weight
-    target /= target.sum(axis=1, keepdims=True)
-    return fit_temperature(labels, estimator.prediction_type_, torch.from_numpy(target))
+    if estimator.label_weighting == "agreement":  # as training weighs the labels that it draws
+        target *= estimator.label_distributions_[rows]
+    return fit_temperature(labels, estimator.prediction_type, torch.from_numpy(target))

@@ -75,7 +75,6 @@ def check_training_data(estimator, X, y, sample_weight, neighbors):
     estimator.feature_extractor_ = extractor
     estimator.classes_ = classes
     estimator._network = network
-    estimator.prediction_type_ = network["prediction_type"]
     return features, y, sample_weight, neighbors
 
 

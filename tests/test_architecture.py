@@ -31,6 +31,7 @@ ALLOWED_ROOMS = {
 ALLOWED_PACKAGES = {
     "diffusion": ({"torch"}, set()),
     "retrieval": ({"numpy", "scipy", "torch"}, {"pynndescent"}),
+    "label_noise": ({"numpy", "scipy", "sklearn"}, set()),
 }
 HEAVY_PACKAGES = {"matplotlib", "numba", "open_clip", "pandas", "pynndescent", "torchvision"}
 FORBIDDEN_NAMES = {"common", "helpers", "utils"}

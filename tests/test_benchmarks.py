@@ -517,15 +517,15 @@ def test_markdown_shows_what_was_measured_on_what(command, made_runs):
 def test_ablations_show_the_difference_to_ours(command):
     runs = [
         made_run(accuracy=0.8, log_loss=0.5),
-        made_run("a", "lra_logits", accuracy=0.7, log_loss=0.6),
+        made_run("a", "lra_sample", accuracy=0.7, log_loss=0.6),
         made_run("b", accuracy=0.8, log_loss=0.5),  # of the classification table alone
     ]
     own = command.make_report(tables.TABLES["ablations"], runs, "python some")
     assert list(own["tasks"]) == ["a"]
     text = report.to_markdown(own)
     assert "| method | a | mean difference to lra |" in text
-    assert "| lra_logits | 0.700 | -0.100 |" in text
-    assert "| lra_logits | 0.600 | +0.100 |" in text
+    assert "| lra_sample | 0.700 | -0.100 |" in text
+    assert "| lra_sample | 0.600 | +0.100 |" in text
 
 
 def test_page_is_made_from_the_files(command, made_runs, tmp_path):

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsTransformer, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from skdiffusion_label import LRADiffusionClassifier, published_settings
+from skdiffusion_label import LRADiffusionClassifier, _training, published_settings
 from skdiffusion_label._prediction import build_model
 from skdiffusion_label._torch import arrays_to_module
 from skdiffusion_label._validation import hold_out
@@ -88,7 +88,6 @@ def test_a_thousand_classes_can_be_learned(label_aggregation, fast):
     clf = LRADiffusionClassifier(**fast, label_aggregation=label_aggregation)
     clf.set_params(n_neighbors=1, hidden_size=128, batch_size=256, max_iter=10, temperature=1.0)
     clf.fit(X, y)
-    assert clf.prediction_type_ == "logits"
     assert clf.label_distributions_.shape == (2000, 1000)
     assert clf.score(X, y) > 0.2
 
@@ -473,7 +472,7 @@ def test_fit_leaves_what_retrieval_and_training_found(fitted, blobs):
     assert fitted.neighbors_.shape == (n_samples, fitted.n_neighbors_) == (n_samples, 10)
     assert not (fitted.neighbors_ == np.arange(n_samples)[:, None]).any()
     assert fitted.retrieval_space_ == "features"
-    assert fitted.prediction_type_ == "sample"
+    assert fitted.temperature_ == 1
     assert fitted.label_distributions_.dtype == np.float32
     assert_allclose(fitted.label_distributions_.sum(axis=1), 1, rtol=1e-5)
     assert_allclose(fitted.transition_matrix_.sum(axis=1), 1)
@@ -498,11 +497,60 @@ def test_the_vote_estimates_no_transition_matrix(fast, blobs):
     assert clf.transition_matrix_ is None
 
 
-@pytest.mark.parametrize("batch_size, n_epochs", [(256, 200), (20, 100)])
-def test_max_iter_auto_aims_at_a_thousand_updates(batch_size, n_epochs, fast, blobs):
+@pytest.mark.parametrize("batch_size, n_epochs", [(256, 200), (20, 70), (30, 100), (2, 7)])
+def test_max_iter_auto_aims_at_seven_hundred_updates(batch_size, n_epochs, fast, blobs):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**{**fast, "max_iter": "auto", "batch_size": batch_size})
     assert clf.fit(X, y).n_iter_ == n_epochs
+
+
+# Temperature
+
+
+@pytest.mark.parametrize("prediction_type", ["logits", "sample", "epsilon"])
+def test_temperature_auto_is_fitted_unless_the_model_predicts_probabilities(
+    prediction_type, fast, blobs
+):
+    X, _, y = blobs
+    clf = LRADiffusionClassifier(**fast, prediction_type=prediction_type).fit(X, y)
+    assert (clf.temperature_ == 1) == (prediction_type == "logits")
+    assert clone(clf).set_params(temperature=0.3).fit(X, y).temperature_ == 0.3
+
+
+@pytest.mark.parametrize("label_weighting", ["agreement", "uniform"])
+@pytest.mark.parametrize("class_weight", [None, {0: 3.0, 1: 1.0, 2: 0.0}])
+def test_temperature_is_fitted_to_labels_weighted_as_in_training(
+    class_weight, label_weighting, fast, blobs, monkeypatch
+):
+    fits = []
+
+    def watched(y_0, prediction_type, target):
+        fits.append((y_0.shape, prediction_type, target.numpy()))
+        return 0.25
+
+    monkeypatch.setattr(_training, "fit_temperature", watched)
+    X, _, y_given = blobs
+    clf = LRADiffusionClassifier(**fast, prediction_type="sample", class_weight=class_weight)
+    clf.set_params(label_weighting=label_weighting)
+    weight = np.arange(len(X)) % 4 > 0
+    clf.fit(X, y_given, sample_weight=weight)
+    assert clf.temperature_ == 0.25
+    ((shape, prediction_type, target),) = fits
+    assert shape == (4, weight.sum(), 3)  # draws, rows of positive weight, classes
+    assert prediction_type == "sample"
+    expected = clf.label_distributions_[weight] ** (2 if label_weighting == "agreement" else 1)
+    if class_weight is not None:
+        expected = expected * np.array([class_weight[k] for k in range(3)])
+    # A common factor changes no minimum.
+    assert_allclose(target / target.sum(), expected / expected.sum(), rtol=1e-5)
+
+
+def test_temperature_fitted_under_agreement_is_lower(fast, blobs):
+    X, _, y_given = blobs
+    clf = LRADiffusionClassifier(**fast, prediction_type="sample").fit(X, y_given)
+    uniform = clone(clf).set_params(label_weighting="uniform").fit(X, y_given)
+    # Likely labels count more, and so probabilities are surer than what retrieval found.
+    assert clf.temperature_ < uniform.temperature_
 
 
 # Early stopping and warm start
@@ -629,7 +677,8 @@ def test_published_settings_cannot_be_changed_by_their_reader():
 def published(blobs):
     """Return a classifier of published settings and the batches of its training by hand.
 
-    A batch holds features, drawn labels, loss and the loss of the published equations.
+    A batch holds features, what labels are drawn from, drawn labels, weights, loss and the loss of
+    the published equations.
     """
     X, _, y = blobs
     clf = LRADiffusionClassifier(**published_settings("cifar"), random_state=0)
@@ -637,15 +686,15 @@ def published(blobs):
     batches = []
     library_loss = LabelDiffusion.loss
 
-    def watched_loss(self, y_codes, noise, t, features, weights, prior_mean=None):
-        loss = library_loss(self, y_codes, noise, t, features, weights, prior_mean)
+    def watched_loss(self, distributions, y_codes, noise, t, features, weights, prior_mean=None):
+        loss = library_loss(self, distributions, y_codes, noise, t, features, weights, prior_mean)
         a = torch.from_numpy(published_alphas_cumprod())[t].unsqueeze(1).float()
         y_0 = torch.nn.functional.one_hot(y_codes, noise.shape[1])
         y_t = a.sqrt() * y_0 + (1 - a).sqrt() * noise
         with torch.no_grad():
             predicted = self.denoiser(y_t, t, self.denoiser.encode(features))
         by_hand = (weights[:, None] * (noise - predicted) ** 2).sum(dim=0).mean()
-        batches.append((features, y_codes, weights, loss.item(), by_hand.item()))
+        batches.append((features, distributions, y_codes, weights, loss.item(), by_hand.item()))
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
@@ -677,15 +726,18 @@ def test_published_loss_is_the_weighted_error_of_the_noise(published):
 
 
 def test_published_weights_are_the_agreement_of_the_drawn_labels(published, blobs):
+    # Not a label of probability p is weighed by p, but labels are drawn in proportion to p^2 and a
+    # row is weighed by their sum: the same on average.
     clf, batches = published
     X, _, _ = blobs
     standardized = StandardScaler().fit_transform(X)
-    for features, y_codes, weights, *_ in batches:
+    for features, distributions, y_codes, weights, *_ in batches:
         distances, rows = NearestNeighbors(n_neighbors=1).fit(standardized).kneighbors(features)
         assert distances.max() < 1e-5
-        agreement = clf.label_distributions_[rows[:, 0], y_codes]
-        assert agreement.min() > 0
-        assert_allclose(weights, agreement / agreement.sum(), rtol=1e-5)
+        agreement = clf.label_distributions_[rows[:, 0]] ** 2
+        assert_allclose(distributions, agreement, rtol=1e-5)
+        assert agreement[np.arange(len(y_codes)), y_codes].min() > 0
+        assert_allclose(weights, agreement.sum(axis=1) / agreement.sum(), rtol=1e-5)
 
 
 def test_published_inference_starts_at_zero_and_scores_by_distance_from_one(published, blobs):

@@ -1,7 +1,12 @@
 """Diffusion of labels: tensors in, tensors out."""
 
 from skdiffusion_label.diffusion._denoiser import LabelDenoiser
-from skdiffusion_label.diffusion._forward import add_noise, label_from_noise, noise_from_label
+from skdiffusion_label.diffusion._forward import (
+    add_noise,
+    label_from_noise,
+    label_posterior,
+    noise_from_label,
+)
 from skdiffusion_label.diffusion._model import PREDICTION_TYPES, SAMPLERS, LabelDiffusion
 from skdiffusion_label.diffusion._readout import (
     class_probabilities,
@@ -36,6 +41,7 @@ __all__ = [
     "fit_temperature",
     "forward_posterior",
     "label_from_noise",
+    "label_posterior",
     "noise_from_label",
     "sampling_timesteps",
     "train_denoiser",

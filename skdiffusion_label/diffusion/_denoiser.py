@@ -1,5 +1,7 @@
 """The denoiser network."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, softplus
@@ -25,7 +27,8 @@ class LabelDenoiser(nn.Module):
     Three time-conditioned layers with batch normalization and softplus; the first sees the diffused
     label beside the features and is gated by the encoder's embedding of the row (Chen et al. 2023).
 
-    Shape: ``y_t`` (b, k), ``t`` (b,) or (), features (b, d); output (b, k).
+    Shape: ``y_t`` (b, k), ``t`` (b,) or (), features (b, d); output (b, k). In evaluation
+    ``y_t`` may be (draws, b, k), with draws that share the rows' features.
     """
 
     def __init__(
@@ -53,13 +56,21 @@ class LabelDenoiser(nn.Module):
         return self.encoder_norm(self.encoder(features)), self.feature_input(features)
 
     def forward(self, y_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """Denoise ``y_t`` (b, k) at ``t`` (b,) or () under an encoded condition."""
+        """Denoise ``y_t`` (..., b, k) at ``t`` (b,) or () under an encoded condition."""
         gate_of_row, units = condition
-        units = self.label_input(y_t) + units
-        units = gate_of_row * softplus(self.norms[0](self.gates[0](units, t)))
-        for layer, gate, norm in zip(self.hidden, self.gates[1:], self.norms[1:], strict=True):
-            units = softplus(norm(gate(layer(units), t)))
+        units = gate_of_row * self._activate(0, self.label_input(y_t) + units, t)
+        for i, layer in enumerate(self.hidden, start=1):
+            units = self._activate(i, layer(units), t)
         return self.output(units)
+
+    def _activate(self, i: int, units: Tensor, t: Tensor) -> Tensor:
+        gate, norm = self.gates[i], cast(nn.BatchNorm1d, self.norms[i])
+        if self.training:
+            return softplus(norm(gate(units, t)))
+        # With fixed statistics gate and normalization are one straight line.
+        running_mean, running_var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        slope = norm.weight * (running_var + norm.eps).rsqrt()
+        return softplus(torch.addcmul(norm.bias - running_mean * slope, gate(slope, t), units))
 
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:

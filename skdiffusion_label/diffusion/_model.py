@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skdiffusion_label.diffusion._denoiser import Condition, LabelDenoiser
-from skdiffusion_label.diffusion._forward import add_noise, label_from_noise
+from skdiffusion_label.diffusion._forward import add_noise, label_from_noise, label_posterior
 from skdiffusion_label.diffusion._samplers import (
     ddim_steps,
     ddpm_steps,
@@ -39,6 +39,7 @@ class LabelDiffusion(nn.Module):
 
     def loss(
         self,
+        label_distributions: Tensor,
         y_codes: Tensor,
         noise: Tensor,
         t: Tensor,
@@ -46,22 +47,29 @@ class LabelDiffusion(nn.Module):
         weights: Tensor,
         prior_mean: Tensor | None = None,
     ) -> Tensor:
-        """Return the loss of labels ``y_codes`` (b,), summed with ``weights`` (b,)."""
+        """Return the loss summed with ``weights`` (b,).
+
+        Labels ``y_codes`` (b,), drawn from ``label_distributions`` (b, k), are diffused. The target
+        is not the drawn label but its expectation given the diffused one, which has the same
+        gradient on average and less variance; predicted noise is compared with ``noise``.
+        """
         y_0 = torch.zeros_like(noise).scatter_(1, y_codes.unsqueeze(1), 1)
         y_t = add_noise(y_0, noise, t, self.schedule, prior_mean)
         output = self.denoiser(y_t, t, self.denoiser.encode(features))
+        if self.prediction_type == "epsilon":
+            return weights @ (noise - output).square().mean(dim=1)
+        target = label_posterior(label_distributions, y_t, t, self.schedule, prior_mean)
         if self.prediction_type == "logits":
-            return weights @ cross_entropy(output, y_codes, reduction="none")
-        target = noise if self.prediction_type == "epsilon" else y_0
+            return weights @ cross_entropy(output, target, reduction="none")
         return weights @ (target - output).square().mean(dim=1)
 
     def predict_label(
         self, y_t: Tensor, t: Tensor, condition: Condition, prior_mean: Tensor | None = None
     ) -> Tensor:
-        """Return the expected clean label (b, k), within [0, 1]."""
+        """Return the expected clean label (..., b, k), within [0, 1]."""
         output = self.denoiser(y_t, t, condition)
         if self.prediction_type == "logits":
-            return output.softmax(dim=1)
+            return output.softmax(dim=-1)
         if self.prediction_type == "epsilon":
             output = label_from_noise(y_t, output, t, self.schedule, prior_mean)
         return output.clamp(0, 1)
@@ -86,20 +94,12 @@ class LabelDiffusion(nn.Module):
         ``features`` (n, d) and ``prior_mean`` (n, k) are shared by the draws, ``noise``
         (n_steps - 1, draws, k) by the rows, so that no row's result depends on another row.
         """
-        n_draws, n_rows, n_classes = y_t.shape
-        embedding, units = self.denoiser.encode(features)
-        condition = _repeat(embedding, n_draws), _repeat(units, n_draws)
-        repeated_prior = None if prior_mean is None else _repeat(prior_mean, n_draws)
+        condition = self.denoiser.encode(features)
 
         def predict_label(y_t: Tensor, t: Tensor) -> Tensor:
-            flat = self.predict_label(y_t.reshape(-1, n_classes), t, condition, repeated_prior)
-            return flat.reshape(n_draws, n_rows, n_classes)
+            return self.predict_label(y_t, t, condition, prior_mean)
 
         noise = None if noise is None else noise.unsqueeze(2)
         yield from SAMPLERS[sampler](
             predict_label, y_t, timesteps, self.schedule, prior_mean, noise
         )
-
-
-def _repeat(rows: Tensor, n_draws: int) -> Tensor:
-    return rows if n_draws == 1 else rows.repeat(n_draws, 1)

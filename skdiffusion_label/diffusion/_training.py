@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skdiffusion_label.diffusion._model import LabelDiffusion
+from skdiffusion_label.diffusion._schedule import NoiseSchedule
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,13 @@ def train_denoiser(
     to predict with. It is one object, updated from epoch to epoch.
     """
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
+    parameters = list(model.parameters())
+    state, averaged_state = _as_one_vector(model.denoiser), _as_one_vector(averaged.denoiser)
+    weights = state[: sum(parameter.numel() for parameter in parameters)]
+    weights.grad = gradient = torch.empty_like(weights)
     fused = data.features.device.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(
-        model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
+        [weights], settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
     )
     # Batch normalization needs two rows in each batch.
     n_batches = max(1, min(math.ceil(len(data) / settings.batch_size), len(data) // 2))
@@ -64,20 +69,32 @@ def train_denoiser(
         model.train()
         total = torch.zeros((), device=data.features.device)
         order = torch.randperm(len(data), generator=generator).to(data.features.device)
-        for rows in order.tensor_split(n_batches):
+        for batch in draw_batches(data, order, n_batches, settings, model.schedule, generator):
             # At the middle of the update, so that the first one of a warm-up moves too.
             progress = (update + 0.5) / n_updates
             factor = learning_rate_factor(progress, settings.warmup_fraction)
             optimizer.param_groups[0]["lr"] = settings.learning_rate * factor
-            loss = _batch_loss(model, data, rows, settings, generator)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+            loss = model.loss(*batch)
+            parts = torch.autograd.grad(loss, parameters)
+            torch.cat([part.flatten() for part in parts], out=gradient)
+            gradient.mul_((settings.max_grad_norm / gradient.norm()).clamp(max=1))
             optimizer.step()
-            update_average(averaged, model, warmed_up_decay(settings.ema_decay, update))
-            total += loss.detach() * len(rows)
+            averaged_state.lerp_(state, 1 - warmed_up_decay(settings.ema_decay, update))
+            total += loss.detach() * len(batch[0])
             update += 1
         yield float(total) / len(data), averaged
+
+
+def _as_one_vector(module: nn.Module) -> Tensor:
+    """Make a module's weights, and after them its statistics, views of one vector; return it.
+
+    Clipping, optimizer and average then take one operation each, not one for each tensor.
+    """
+    statistics = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    tensors = [*module.parameters(), *statistics]
+    vector = nn.utils.parameters_to_vector(tensors).detach()
+    nn.utils.vector_to_parameters(vector, tensors)
+    return vector
 
 
 def learning_rate_factor(progress: float, warmup_fraction: float) -> float:
@@ -92,21 +109,10 @@ def warmed_up_decay(ema_decay: float, update: int) -> float:
     return min(ema_decay, (1 + update) / (10 + update))
 
 
-@torch.no_grad()
-def update_average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged weights and batch statistics ``1 - decay`` of the way to the model's."""
-    pairs = zip(averaged.state_dict().values(), model.state_dict().values(), strict=True)
-    for mean, value in pairs:
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
 def antithetic_timesteps(n: int, n_timesteps: int, generator: torch.Generator) -> Tensor:
-    """Draw ``n`` timesteps in pairs that mirror each other."""
-    half = torch.randint(0, n_timesteps, (n // 2 + 1,), generator=generator)
-    return torch.cat([half, n_timesteps - 1 - half])[:n]
+    """Draw ``n`` timesteps in pairs that mirror each other, one after the other."""
+    half = torch.randint(0, n_timesteps, ((n + 1) // 2,), generator=generator)
+    return torch.stack([half, n_timesteps - 1 - half], dim=1).flatten()[:n]
 
 
 def draw_labels(distributions: Tensor, uniforms: Tensor) -> Tensor:
@@ -117,38 +123,56 @@ def draw_labels(distributions: Tensor, uniforms: Tensor) -> Tensor:
 
 
 def drop_features(features: Tensor, dropout: float, generator: torch.Generator) -> Tensor:
-    """Set a share ``dropout`` of ``features`` (b, d) to zero and scale up the rest.
+    """Set each of ``features`` (b, d) to zero with probability ``dropout`` and scale up the rest.
 
     torch's own dropout would draw from the global generator.
     """
     if dropout == 0:
         return features
-    factors = torch.rand(features.shape, generator=generator).ge_(dropout).div_(1 - dropout)
-    return features * factors.to(features.device)
+    # A byte for each feature, eight to a draw. The threshold between dropped and kept bytes is
+    # rounded up or down at random, so that the probability is ``dropout`` and not a multiple of
+    # 1 / 256.
+    draws = torch.empty(math.ceil(features.numel() / 8), dtype=torch.int64)
+    draws.random_(-(2**63), None, generator=generator)
+    draws = draws.view(torch.uint8)[: features.numel()].view(features.shape)
+    threshold = (256 * dropout + torch.rand((), generator=generator)).floor()
+    kept = draws.to(features.device, features.dtype).ge_(threshold)
+    return kept.mul_(features).div_(1 - dropout)
 
 
-def _batch_loss(
-    model: LabelDiffusion,
+def draw_batches(
     data: TrainingData,
-    rows: Tensor,
+    order: Tensor,
+    n_batches: int,
     settings: TrainingSettings,
+    schedule: NoiseSchedule,
     generator: torch.Generator,
-) -> Tensor:
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]]:
+    """Yield what ``LabelDiffusion.loss`` takes for each batch of the rows in ``order``.
+
+    Labels, noise and timesteps are drawn for all batches at once. Instead of weighing drawn labels
+    by class and agreement, labels are drawn in proportion to these weights, and rows are weighed by
+    what theirs sum to.
+    """
     device = data.features.device
-    distributions = data.label_distributions[rows]
+    distributions = data.label_distributions.index_select(0, order)
     # All draws come from one generator on the CPU: the same numbers on every device.
-    uniforms = torch.rand(len(rows), generator=generator)
-    noise = torch.randn(distributions.shape, generator=generator)
-    t = antithetic_timesteps(len(rows), model.schedule.n_timesteps, generator)
-    y_codes = draw_labels(distributions, uniforms.to(device))
-    weights = data.sample_weight[rows]
-    if data.class_weight is not None:
-        weights = weights * data.class_weight[y_codes]
+    uniforms = torch.rand(len(order), generator=generator).to(device)
+    noise = torch.randn(distributions.shape, generator=generator).to(device)
+    t = antithetic_timesteps(len(order), schedule.n_timesteps, generator).to(device)
     if settings.label_weighting == "agreement":
-        weights = weights * distributions.gather(1, y_codes.unsqueeze(1)).squeeze(1)
-        weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
-    else:
-        weights = weights / len(rows)
-    prior_mean = None if data.prior_mean is None else data.prior_mean[rows]
-    features = drop_features(data.features[rows], settings.dropout, generator)
-    return model.loss(y_codes, noise.to(device), t.to(device), features, weights, prior_mean)
+        distributions = distributions.square()
+    if data.class_weight is not None:
+        distributions = distributions * data.class_weight
+    y_codes = draw_labels(distributions, uniforms)
+    weights = data.sample_weight.index_select(0, order) * distributions.sum(dim=1)
+    tensors = order, distributions, y_codes, noise, t, weights
+    drawn = (tensor.tensor_split(n_batches) for tensor in tensors)
+    for rows, distributions, y_codes, noise, t, weights in zip(*drawn, strict=True):
+        if settings.label_weighting == "agreement":
+            weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        else:
+            weights = weights / len(rows)
+        prior_mean = None if data.prior_mean is None else data.prior_mean.index_select(0, rows)
+        features = drop_features(data.features.index_select(0, rows), settings.dropout, generator)
+        yield distributions, y_codes, noise, t, features, weights, prior_mean

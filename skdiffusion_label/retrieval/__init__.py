@@ -1,6 +1,6 @@
 """Label retrieval: from features and given labels to label distributions; numpy in, numpy out."""
 
-from skdiffusion_label.retrieval._choice import choose_annotators, choose_retrieval
+from skdiffusion_label.retrieval._choice import choose_space
 from skdiffusion_label.retrieval._labels import (
     annotator_distributions,
     count_votes,
@@ -20,8 +20,7 @@ __all__ = [
     "Retrieval",
     "annotator_distributions",
     "check_neighbors",
-    "choose_annotators",
-    "choose_retrieval",
+    "choose_space",
     "count_votes",
     "find_neighbors",
     "retrieve_labels",

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skdiffusion_label.retrieval._choice import (
-    candidate_n_neighbors,
-    choose_annotators,
-    choose_retrieval,
+from skdiffusion_label.retrieval._choice import choose_space, usual_n_neighbors
+from skdiffusion_label.retrieval._labels import (
+    annotator_distributions,
+    count_votes,
+    vote_distributions,
 )
-from skdiffusion_label.retrieval._labels import count_votes, vote_distributions
 from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, self_last
 from skdiffusion_label.retrieval._space import supervised_spaces
 
@@ -74,7 +74,7 @@ def retrieve_labels(
     algorithm : {"auto", "exact", "pynndescent"}, default="auto"
         See :func:`find_neighbors`.
     label_aggregation : {"annotators", "vote"}, default="annotators"
-        :func:`choose_annotators` or :func:`vote_distributions`.
+        :func:`annotator_distributions` or :func:`vote_distributions`.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows' votes. A row of weight zero is nobody's neighbor.
     neighbors : ndarray of shape (n_samples, n_neighbors), default=None
@@ -90,6 +90,9 @@ def retrieve_labels(
     """
     has_vote = np.ones(len(y_codes), dtype=bool) if sample_weight is None else sample_weight > 0
     if neighbors is None:
+        if n_neighbors == "auto":
+            usual = usual_n_neighbors(np.count_nonzero(has_vote), n_classes)
+            n_neighbors = min(usual, np.count_nonzero(has_vote) - 1)
         points = {"features": features, "standardized": standardized}
         judged = dict(points)
         if space in ("auto", "supervised"):
@@ -100,11 +103,10 @@ def retrieve_labels(
                 sample_weight=sample_weight,
                 random_state=random_state,
             )
-        if space == "auto" or n_neighbors == "auto":
-            usual = candidate_n_neighbors(np.count_nonzero(has_vote), n_classes)
-            space, n_neighbors = choose_retrieval(
-                judged if space == "auto" else {space: judged[space]},
-                usual if n_neighbors == "auto" else [n_neighbors],
+        if space == "auto":
+            space = choose_space(
+                judged,
+                n_neighbors,
                 y_codes,
                 n_classes,
                 metric=metric,
@@ -125,7 +127,7 @@ def retrieve_labels(
     votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
     transition_matrix = None
     if label_aggregation == "annotators":
-        distributions, _, transition_matrix = choose_annotators(votes, y_codes, sample_weight)
+        distributions, _, transition_matrix = annotator_distributions(votes, y_codes, sample_weight)
     else:
         distributions = vote_distributions(votes, y_codes, sample_weight)
     return Retrieval(neighbors, distributions, space, transition_matrix)

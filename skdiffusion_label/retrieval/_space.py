@@ -5,7 +5,7 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 
 _N_FOLDS = 5
-_SHRINKAGE = 0.1
+_SHRINKAGE = 0.05
 
 
 def supervised_spaces(standardized, y_codes, n_classes, *, sample_weight=None, random_state=0):

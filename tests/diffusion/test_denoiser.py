@@ -82,6 +82,18 @@ def test_one_timestep_for_all_rows_is_the_same_as_one_for_each():
     torch.testing.assert_close(one, denoiser(y_t, torch.full((16,), 7), condition))
 
 
+@ENCODERS
+def test_draws_in_front_of_the_rows_are_denoised_each_for_itself(encoder):
+    denoiser = make_denoiser(encoder).eval()
+    y_t, _, features = make_batch()
+    draws, t = torch.stack([y_t, -y_t, y_t + 1]), torch.tensor(7)
+    condition = denoiser.encode(features)
+    together = denoiser(draws, t, condition)
+    assert together.shape == draws.shape
+    for draw, output in zip(draws, together, strict=True):
+        torch.testing.assert_close(denoiser(draw, t, condition), output)
+
+
 def test_output_depends_on_label_timestep_and_features():
     denoiser = make_denoiser().eval()
     y_t, t, features = make_batch()
@@ -151,7 +163,8 @@ def test_every_parameter_gets_a_gradient(encoder, prediction_type):
     model = LabelDiffusion(denoiser, NoiseSchedule("cosine", N_TIMESTEPS), prediction_type)
     noise, t, features = make_batch(64)
     y_codes = torch.arange(64) % N_CLASSES
-    model.loss(y_codes, noise, t, features, torch.full((64,), 1 / 64).double()).backward()
+    labels = torch.eye(N_CLASSES).double()[y_codes]
+    model.loss(labels, y_codes, noise, t, features, torch.full((64,), 1 / 64).double()).backward()
     for name, parameter in denoiser.named_parameters():
         assert float(parameter.grad.abs().max()) > 1e-5, name
 

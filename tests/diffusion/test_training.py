@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from skdiffusion_label.diffusion import (
     LabelDenoiser,
@@ -14,14 +13,15 @@ from skdiffusion_label.diffusion import (
     TrainingSettings,
     _training,
     add_noise,
+    label_posterior,
     train_denoiser,
 )
 from skdiffusion_label.diffusion._training import (
     antithetic_timesteps,
+    draw_batches,
     draw_labels,
     drop_features,
     learning_rate_factor,
-    update_average,
     warmed_up_decay,
 )
 
@@ -64,8 +64,7 @@ def test_antithetic_timesteps_are_mirrored_pairs_within_range(n, n_timesteps):
     assert t.dtype == torch.int64
     assert int(t.min()) >= 0
     assert int(t.max()) < n_timesteps
-    half = n // 2 + 1
-    assert torch.equal(t[half:], n_timesteps - 1 - t[: n - half])
+    assert torch.equal(t[1::2], n_timesteps - 1 - t[: n - 1 : 2])
 
 
 def test_antithetic_timesteps_are_uniform():
@@ -133,45 +132,45 @@ def test_loss_is_the_weighted_mean_of_each_row_s_error(prediction_type, prior):
     t = torch.arange(12)
     codes = torch.arange(12) % 3
     weights = torch.rand(12, generator=generator(3))
-    loss = model.loss(codes, noise, t, data.features, weights, data.prior_mean)
+    distributions = torch.rand(12, 3, generator=generator(4))
+    loss = model.loss(distributions, codes, noise, t, data.features, weights, data.prior_mean)
     y_0 = torch.eye(3)[codes]
     y_t = add_noise(y_0, noise, t, model.schedule, data.prior_mean)
     output = model.denoiser(y_t, t, model.denoiser.encode(data.features))
+    posterior = label_posterior(distributions, y_t, t, model.schedule, data.prior_mean)
     if prediction_type == "logits":
-        errors = output.logsumexp(dim=1) - output[torch.arange(12), codes]
+        errors = output.logsumexp(dim=1) - (posterior * output).sum(dim=1)
     else:
-        target = y_0 if prediction_type == "sample" else noise
+        target = posterior if prediction_type == "sample" else noise
         errors = ((output - target) ** 2).mean(dim=1)
     torch.testing.assert_close(loss, (weights * errors).sum())
 
 
-class Recorder(nn.Module):
-    """Stands in for the model and keeps what its loss was given."""
-
-    schedule = NoiseSchedule("cosine", 20)
-
-    def loss(self, y_codes, noise, t, features, weights, prior_mean):
-        self.given = dict(
-            y_codes=y_codes,
-            noise=noise,
-            t=t,
-            features=features,
-            weights=weights,
-            prior_mean=prior_mean,
-        )
-        return weights.sum()
-
-
-def batch_loss(model, data, weighting, rows=None, dropout=0.0):
+def batches_of(data, weighting="uniform", rows=None, n_batches=1, dropout=0.0):
+    """Return what the loss is given for each batch, by name."""
     settings = TrainingSettings(n_epochs=1, label_weighting=weighting, dropout=dropout)
     rows = torch.arange(len(data)) if rows is None else rows
-    return _training._batch_loss(model, data, rows, settings, generator())
+    names = (
+        "label_distributions",
+        "y_codes",
+        "noise",
+        "t",
+        "features",
+        "weights",
+        "prior_mean",
+    )
+    schedule = NoiseSchedule("cosine", 20)
+    batches = draw_batches(data, rows, n_batches, settings, schedule, generator())
+    return [dict(zip(names, batch, strict=True)) for batch in batches]
 
 
 def batch_of(data, weighting, rows=None, dropout=0.0):
-    recorder = Recorder()
-    batch_loss(recorder, data, weighting, rows, dropout)
-    return recorder.given
+    (batch,) = batches_of(data, weighting, rows, dropout=dropout)
+    return batch
+
+
+def batch_loss(model, data, weighting):
+    return model.loss(**batch_of(data, weighting))
 
 
 def soft_data(n=50, sample_weight=None):
@@ -185,24 +184,47 @@ def test_agreement_weights_of_a_batch_sum_to_one():
     assert float(batch_of(soft_data(), "agreement")["weights"].sum()) == pytest.approx(1, abs=1e-6)
 
 
-def test_agreement_weighs_a_row_by_the_probability_of_its_drawn_label():
-    data = soft_data()
+@pytest.mark.parametrize("class_weight", [None, torch.tensor([0.5, 1.0, 5.0])])
+@pytest.mark.parametrize("weighting", ["agreement", "uniform"])
+def test_draws_and_weights_amount_to_weighing_drawn_labels(weighting, class_weight):
+    # Drawing a label and weighing it, or drawing by the weights and weighing the row by their sum.
+    data = dataclasses.replace(soft_data(), class_weight=class_weight)
     rows = torch.tensor([4, 1, 30])
-    given = batch_of(data, "agreement", rows)
-    agreement = data.label_distributions[rows, given["y_codes"]]
-    expected = data.sample_weight[rows] * agreement
-    torch.testing.assert_close(given["weights"], expected / expected.sum())
-    uniform = batch_of(data, "uniform", rows)["weights"]
-    torch.testing.assert_close(uniform, data.sample_weight[rows] / 3)
+    given = batch_of(data, weighting, rows)
+    drawn_and_weighed = data.label_distributions[rows]
+    if weighting == "agreement":
+        drawn_and_weighed = drawn_and_weighed * data.label_distributions[rows]
+    if class_weight is not None:
+        drawn_and_weighed = drawn_and_weighed * class_weight
+    torch.testing.assert_close(given["label_distributions"], drawn_and_weighed)
+    expected = data.sample_weight[rows] * drawn_and_weighed.sum(dim=1)
+    scale = expected.sum() if weighting == "agreement" else 3
+    torch.testing.assert_close(given["weights"], expected / scale)
 
 
-def test_class_weights_weigh_the_drawn_label():
-    data, rows = soft_data(), torch.tensor([4, 1, 30])
-    class_weight = torch.tensor([0.0, 1.0, 5.0])
-    weighted = dataclasses.replace(data, class_weight=class_weight)
-    given = batch_of(weighted, "uniform", rows)
-    expected = data.sample_weight[rows] * class_weight[given["y_codes"]] / 3
-    torch.testing.assert_close(given["weights"], expected)
+def test_a_class_of_weight_zero_is_not_drawn():
+    data = dataclasses.replace(soft_data(), class_weight=torch.tensor([0.0, 1.0, 5.0]))
+    assert (batch_of(data, "uniform")["y_codes"] > 0).all()
+
+
+@pytest.mark.parametrize("prediction_type", ["logits", "sample"])
+def test_expected_target_has_the_mean_gradient_of_drawn_labels_and_less_variance(prediction_type):
+    model = make_model(prediction_type=prediction_type).double().eval()
+    n = 4000
+    distributions = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64).expand(n, 3)
+    features = torch.ones(n, 2, dtype=torch.float64)
+    codes = draw_labels(distributions, torch.rand(n, generator=generator(1)))
+    noise = torch.randn(n, 3, generator=generator(2), dtype=torch.float64)
+    t = torch.full((n,), 10)
+    y_0 = torch.eye(3, dtype=torch.float64)[codes]
+    y_t = add_noise(y_0, noise, t, model.schedule)
+    output = model.denoiser(y_t, t, model.denoiser.encode(features)).detach()
+    guess = output.softmax(dim=1) if prediction_type == "logits" else output
+    drawn = guess - y_0
+    expected = guess - label_posterior(distributions, y_t, t, model.schedule)
+    spread = (drawn - expected).std(dim=0) / n**0.5
+    assert ((drawn - expected).mean(dim=0).abs() < 4 * spread).all()
+    assert (expected.var(dim=0) < drawn.var(dim=0)).all()
 
 
 def test_agreement_of_sure_labels_weighs_all_rows_alike():
@@ -250,6 +272,26 @@ def test_batch_takes_features_and_prior_means_of_its_rows():
 
 
 # Dropout
+
+
+@pytest.mark.parametrize("dropout", [1e-4, 0.2, 0.7, 0.999])
+def test_dropout_is_exact_on_average_over_batches(dropout):
+    # A byte decides about each feature; one batch alone drops a multiple of 1 / 256 of them.
+    source, n = generator(), 3000
+    dropped = sum(
+        int((drop_features(torch.ones(9, 7), dropout, source) == 0).sum()) for _ in range(n)
+    )
+    n_bytes_variance = dropout * (1 - dropout) * 63 + (63 / 256) ** 2 / 4
+    assert dropped / n == pytest.approx(63 * dropout, abs=4 * (n_bytes_variance / n) ** 0.5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dropout_takes_any_number_of_features(shape, dtype):
+    features = torch.randn(shape, generator=generator(1), dtype=dtype)
+    dropped = drop_features(features, 0.5, generator())
+    assert dropped.dtype == dtype
+    torch.testing.assert_close(dropped, torch.where(dropped == 0, 0.0, 2 * features))
 
 
 @pytest.mark.parametrize("dropout", [0.2, 0.7])
@@ -327,32 +369,6 @@ def test_decay_is_warmed_up_to_the_one_asked_for():
     assert all(warmed_up_decay(0.0, update) == 0 for update in range(10))
 
 
-def test_average_moves_weights_and_statistics_and_copies_counts():
-    averaged, model = make_model(seed=0), make_model(seed=1)
-    for norm in model.denoiser.norms:
-        norm.running_mean += 3
-        norm.num_batches_tracked += 7
-    before = copy.deepcopy(averaged.state_dict())
-    update_average(averaged, model, 0.9)
-    target = model.state_dict()
-    for name, value in averaged.state_dict().items():
-        if value.is_floating_point():
-            torch.testing.assert_close(value, 0.9 * before[name] + 0.1 * target[name])
-        else:
-            assert int(value) == int(target[name])
-
-
-def test_average_with_decay_zero_is_the_model_and_with_one_stays():
-    averaged, model = make_model(seed=0), make_model(seed=1)
-    before = copy.deepcopy(averaged.state_dict())
-    update_average(averaged, model, 1.0)
-    for name, value in averaged.state_dict().items():
-        assert torch.equal(value, before[name])
-    update_average(averaged, model, 0.0)
-    for name, value in averaged.state_dict().items():
-        assert torch.equal(value, model.state_dict()[name])
-
-
 # Training
 
 
@@ -394,30 +410,32 @@ def test_what_is_yielded_is_the_average_over_updates():
 
 def test_average_follows_its_recursion_over_the_updates(monkeypatch):
     states, decays = [], []
-    original = _training.update_average
+    original = _training.warmed_up_decay
 
-    def watch(averaged, model, decay):
+    def watch(ema_decay, update):
         states.append(copy.deepcopy(model.state_dict()))
-        decays.append(decay)
-        original(averaged, model, decay)
+        decays.append(original(ema_decay, update))
+        return decays[-1]
 
-    monkeypatch.setattr(_training, "update_average", watch)
+    monkeypatch.setattr(_training, "warmed_up_decay", watch)
     model = make_model()
     expected = copy.deepcopy(model.state_dict())
     *_, (_, averaged) = train(model, make_data(), ema_decay=0.5)
     assert decays == [warmed_up_decay(0.5, update) for update in range(6)]
     for state, decay in zip(states, decays, strict=True):
         for name, value in state.items():
-            is_count = not value.is_floating_point()
-            expected[name] = value if is_count else decay * expected[name] + (1 - decay) * value
-    torch.testing.assert_close(dict(averaged.state_dict()), dict(expected))
+            if value.is_floating_point():
+                expected[name] = decay * expected[name] + (1 - decay) * value
+    for name, value in averaged.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
 
 
 def test_average_with_decay_zero_is_the_trained_model():
     model = make_model()
     *_, (_, averaged) = train(model, make_data(), ema_decay=0.0)
     for name, value in averaged.state_dict().items():
-        assert torch.equal(value, model.state_dict()[name]), name
+        if value.is_floating_point():
+            torch.testing.assert_close(value, model.state_dict()[name])
 
 
 @PREDICTION_TYPES
@@ -469,33 +487,66 @@ def test_batch_normalization_never_sees_a_single_row(n, batch_size):
 
 def test_each_epoch_visits_each_row_once_in_a_new_order(monkeypatch):
     seen = []
-    original = _training._batch_loss
+    original = _training.drop_features
 
-    def watch(model, data, rows, *args):
-        seen.append(rows.tolist())
-        return original(model, data, rows, *args)
+    def watch(features, *args):
+        seen.append(features[:, 0].tolist())
+        return original(features, *args)
 
-    monkeypatch.setattr(_training, "_batch_loss", watch)
-    train(make_model(), make_data(30), n_epochs=2, batch_size=10)
+    monkeypatch.setattr(_training, "drop_features", watch)
+    data = make_data(30)
+    data.features[:, 0] = torch.arange(30)
+    train(make_model(), data, n_epochs=2, batch_size=10)
     epochs = [sum(seen[:3], []), sum(seen[3:], [])]
     assert all(sorted(epoch) == list(range(30)) for epoch in epochs)
     assert epochs[0] != epochs[1]
 
 
-def gradient_norm(model):
-    return float(torch.stack([p.grad.norm() for p in model.parameters()]).norm())
+def test_a_row_s_draws_stay_together_in_its_batch():
+    data = soft_data()
+    data = dataclasses.replace(data, prior_mean=data.label_distributions + 1)
+    order = torch.randperm(50, generator=generator(8))
+    batches = batches_of(data, "uniform", order, n_batches=4)
+    assert [len(batch["y_codes"]) for batch in batches] == [13, 13, 12, 12]
+    joined = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    whole = batch_of(data, "uniform", order)
+    sizes = torch.cat([torch.full((len(batch["t"]),), len(batch["t"])) for batch in batches])
+    whole["weights"] = whole["weights"] * 50 / sizes
+    torch.testing.assert_close(joined, whole)
 
 
-def test_gradients_are_clipped():
-    free, clipped = make_model(), make_model()
-    train(free, make_data(), n_epochs=1, batch_size=96, max_grad_norm=1e9)
-    train(clipped, make_data(), n_epochs=1, batch_size=96, max_grad_norm=1e-3)
-    assert gradient_norm(free) > 0.01
-    assert gradient_norm(clipped) == pytest.approx(1e-3, rel=1e-2)
+def gradient_of_only_update(monkeypatch, max_grad_norm):
+    gradients = []
+    original = torch.optim.AdamW.step
+
+    def watch(self):
+        gradients.append(self.param_groups[0]["params"][0].grad.clone())
+        return original(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watch)
+    train(make_model(), make_data(), n_epochs=1, batch_size=96, max_grad_norm=max_grad_norm)
+    (gradient,) = gradients
+    monkeypatch.undo()
+    return gradient
+
+
+def test_gradients_are_clipped(monkeypatch):
+    free, clipped = (gradient_of_only_update(monkeypatch, norm) for norm in (1e9, 1e-3))
+    assert free.norm() > 0.01
+    assert float(clipped.norm()) == pytest.approx(1e-3, rel=1e-3)
     # Clipping keeps the direction.
-    for one, other in zip(free.parameters(), clipped.parameters(), strict=True):
-        ratio = gradient_norm(free) / gradient_norm(clipped)
-        torch.testing.assert_close(one.grad, other.grad * ratio, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(free / free.norm(), clipped / clipped.norm())
+
+
+def test_weights_and_their_average_do_not_share_memory_but_each_lies_in_one_piece():
+    model = make_model()
+    *_, (_, averaged) = train(model, make_data())
+    pieces = [
+        {value.untyped_storage().data_ptr() for value in either.denoiser.parameters()}
+        for either in (model, averaged)
+    ]
+    assert len(pieces[0]) == len(pieces[1]) == 1
+    assert pieces[0] != pieces[1]
 
 
 def test_step_size_follows_the_schedule(monkeypatch):

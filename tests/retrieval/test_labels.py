@@ -1,13 +1,23 @@
 import numpy as np
 import pytest
 
-from skdiffusion_label.retrieval import annotator_distributions, count_votes, vote_distributions
+from skdiffusion_label.retrieval import (
+    annotator_distributions,
+    count_votes,
+    find_neighbors,
+    vote_distributions,
+)
 
 
 def pair_flips(n_classes, noise_rate):
     """Return the matrix that moves a label to the next class with ``noise_rate``."""
     identity = np.eye(n_classes)
     return (1 - noise_rate) * identity + noise_rate * np.roll(identity, 1, axis=1)
+
+
+def even_noise(n_classes, noise_rate):
+    """Return the matrix that draws a share ``noise_rate`` of labels anew from all classes."""
+    return (1 - noise_rate) * np.eye(n_classes) + noise_rate / n_classes
 
 
 def simulate(transition_matrix, n_samples=4000, n_neighbors=10, purity=0.9, seed=0):
@@ -35,6 +45,56 @@ def random_votes(n_samples=300, n_classes=4, n_neighbors=10, seed=0):
     y_codes = rng.integers(n_classes, size=n_samples)
     neighbors = rng.integers(n_samples, size=(n_samples, n_neighbors))
     return count_votes(neighbors, y_codes, n_classes), y_codes, rng
+
+
+def normalized(counts):
+    return counts / counts.sum(axis=-1, keepdims=True)
+
+
+def plain_annotators(votes, y_codes, weight):
+    """Return the same as ``annotator_distributions`` by its formulas, row after row."""
+    n_samples, n_classes = votes.shape
+    prior = normalized(np.bincount(y_codes, weight, minlength=n_classes) + 1)
+    evidence = [10 * row / max(row.sum(), 10) for row in votes]
+    margins = np.diff(np.sort(votes)[:, -2:])[:, 0]
+    strata = [sum(m > q for q in np.quantile(margins, [0.25, 0.5, 0.75])) for m in margins]
+    squared_vote = normalized((votes + weight[:, None] * np.eye(n_classes)[y_codes]) ** 2)
+    posterior, by_class_posterior, local_share = squared_vote, squared_vote, [0.2] * 4
+
+    def smoothed(counts):
+        right = counts.trace() / counts.sum()
+        off_diagonal = 1 - np.eye(n_classes)
+        base = right * np.eye(n_classes) + (1 - right) / (n_classes - 1) * off_diagonal
+        return normalized(counts + 0.4 * n_classes * base)
+
+    def parts(power, local_share):
+        """Yield for each row P(true | neighbors), and P(own label | true) by class and by place."""
+        for i, y in enumerate(y_codes):
+            by_neighbors = (prior * np.prod(neighbor_transition ** evidence[i], axis=1)) ** power
+            local = (votes[i, y] + prior[y]) / (votes[i].sum() + 1)
+            share = local_share[strata[i]]
+            yield normalized(by_neighbors), (1 - share) * transition[:, y], share * local
+
+    for _ in range(10):
+        own_counts, neighbor_counts = np.zeros((2, n_classes, n_classes))
+        for i, y in enumerate(y_codes):
+            own_counts[:, y] += weight[i] * by_class_posterior[i]
+            neighbor_counts += weight[i] * np.outer(posterior[i], evidence[i])
+        transition, neighbor_transition = smoothed(own_counts), smoothed(neighbor_counts)
+        rounds = list(parts(1, local_share))
+        foretold = np.array([prob @ (by_class + local) for prob, by_class, local in rounds])
+        posterior = np.stack([p * (c + local) for p, c, local in rounds]) / foretold[:, None]
+        by_class_posterior = np.stack([p * c for p, c, _ in rounds]) / foretold[:, None]
+        local_rows = weight * (1 - by_class_posterior.sum(axis=1))
+        local_share = (np.bincount(strata, local_rows, 4) + 1) / (
+            np.bincount(strata, weight, 4) + 10
+        )
+    majority = votes.argmax(axis=1)
+    confirmed = np.mean([p.argmax() == majority[i] for i, (p, *_) in enumerate(rounds)])
+    softened = normalized(np.stack([p * (c + x) for p, c, x in parts(0.2, local_share / 2)]))
+    vote_weight = max(0, 0.5 - 2 * (1 - confirmed))
+    distributions = vote_weight * squared_vote + (1 - vote_weight) * softened
+    return distributions, -np.log(foretold), transition
 
 
 def assert_distributions(distributions, shape):
@@ -103,143 +163,260 @@ def test_row_without_neighbors_votes_for_its_own_label():
 # Neighbors as annotators
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("noise_rate", "n_neighbors"), [(0.2, 20), (0.3, 10), (0.45, 4)])
+def test_annotators_follow_their_formulas(noise_rate, n_neighbors, weighted):
+    _, given, votes = simulate(pair_flips(4, noise_rate), 300, n_neighbors)
+    rng = np.random.default_rng(1)
+    votes += rng.uniform(0, 0.1, size=votes.shape).astype(np.float32)  # no ties
+    weight = rng.uniform(0.5, 2, size=300).astype(np.float32) if weighted else None
+    distributions, losses, transition = annotator_distributions(votes, given, weight)
+    plain = plain_annotators(votes.astype(float), given, np.ones(300) if weight is None else weight)
+    np.testing.assert_allclose(transition, plain[2], atol=1e-4)
+    np.testing.assert_allclose(losses, plain[1], atol=1e-3)
+    if not weighted:
+        np.testing.assert_allclose(distributions, plain[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("noise_rate", [0.3, 0.4, 0.45])
 @pytest.mark.parametrize("seed", range(3))
-def test_annotators_recover_pair_flips_where_the_vote_fails(seed):
-    transition_matrix = pair_flips(5, 0.4)
+def test_annotators_recover_pair_flips_where_the_vote_fails(seed, noise_rate):
+    transition_matrix = pair_flips(5, noise_rate)
     true, given, votes = simulate(transition_matrix, seed=seed)
-    distributions, neighbor_posterior, estimate = annotator_distributions(votes, given)
+    distributions, _, estimate = annotator_distributions(votes, given)
     # Four standard errors of a share among the 800 rows of a class.
-    tolerance = 4 * (0.6 * 0.4 / 800) ** 0.5
-    np.testing.assert_allclose(estimate, transition_matrix, atol=tolerance)
+    np.testing.assert_allclose(estimate, transition_matrix, atol=4 * (0.5 * 0.5 / 800) ** 0.5)
+    vote = vote_distributions(votes, given)
+    loss, vote_loss = (
+        -np.log(proba[np.arange(len(true)), true] + 1e-6).mean() for proba in (distributions, vote)
+    )
+    assert loss < 0.15 < 0.3 < vote_loss
+    assert (distributions.argmax(axis=1) == true).mean() > 0.98
+    assert (vote.argmax(axis=1) == true).mean() < {0.3: 0.93, 0.4: 0.8, 0.45: 0.7}[noise_rate]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_annotators_recover_that_one_of_two_classes_is_mislabelled_more_often(seed):
+    transition_matrix = np.array([[0.6, 0.4], [0.1, 0.9]])
+    true, given, votes = simulate(transition_matrix, seed=seed)
+    distributions, _, estimate = annotator_distributions(votes, given)
+    np.testing.assert_allclose(estimate, transition_matrix, atol=0.06)
     vote_is_right = (vote_distributions(votes, given).argmax(axis=1) == true).mean()
-    assert (distributions.argmax(axis=1) == true).mean() > vote_is_right + 0.05
-    assert (neighbor_posterior.argmax(axis=1) == true).mean() > vote_is_right + 0.03
+    assert (distributions.argmax(axis=1) == true).mean() > vote_is_right + 0.03
 
 
-def test_annotators_recover_symmetric_noise_and_class_frequencies():
-    transition_matrix = np.full((4, 4), 0.1) + 0.6 * np.eye(4)
+@pytest.mark.parametrize("n_classes", [2, 4, 10])
+@pytest.mark.parametrize("noise_rate", [0.2, 0.4, 0.6])
+def test_annotators_recover_symmetric_noise_and_class_frequencies(noise_rate, n_classes):
+    transition_matrix = even_noise(n_classes, noise_rate)
     true, given, votes = simulate(transition_matrix)
     distributions, _, estimate = annotator_distributions(votes, given)
-    np.testing.assert_allclose(estimate, transition_matrix, atol=0.05)
-    frequencies = np.bincount(true, minlength=4) / len(true)
-    np.testing.assert_allclose(distributions.mean(axis=0), frequencies, atol=0.03)
+    np.testing.assert_allclose(estimate, transition_matrix, atol=0.07)
+    frequencies = np.bincount(true, minlength=n_classes) / len(true)
+    np.testing.assert_allclose(distributions.mean(axis=0), frequencies, atol=0.02)
+    # At least half of the wrong labels are corrected.
+    error = (distributions.argmax(axis=1) != true).mean()
+    assert error < 0.5 * (given != true).mean()
 
 
 def test_annotators_are_right_about_clean_labels():
     true, given, votes = simulate(np.eye(4), purity=1.0)
-    distributions, neighbor_posterior, estimate = annotator_distributions(votes, given)
+    distributions, losses, estimate = annotator_distributions(votes, given)
     np.testing.assert_array_equal(given, true)
     np.testing.assert_allclose(distributions, np.eye(4)[true], atol=1e-3)
-    np.testing.assert_allclose(neighbor_posterior, np.eye(4)[true], atol=1e-3)
+    np.testing.assert_allclose(losses, 0, atol=0.02)
     np.testing.assert_allclose(estimate, np.eye(4), atol=1e-3)
 
 
+def test_loss_of_pure_neighbors_is_that_of_the_noise_itself():
+    # Neighbors that give the true class away foretell a given label by its row of the noise matrix.
+    true, given, _ = simulate(even_noise(4, 0.4), n_samples=2000)
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (true, given), 1)
+    votes = 10 * np.eye(4, dtype=np.float32)[true]
+    _, losses, _ = annotator_distributions(votes, given)
+    np.testing.assert_allclose(losses, -np.log(normalized(counts)[true, given]), atol=0.01)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_that_follow_the_neighborhood_are_not_blamed_on_the_class(seed):
+    true, _, votes = simulate(np.eye(4), n_neighbors=20, purity=0.6, seed=seed)
+    rng = np.random.default_rng(seed)
+    cumulative = normalized(votes).cumsum(axis=1)
+    local = (rng.random((len(true), 1)) > cumulative).sum(axis=1).clip(max=3)
+    given = np.where(rng.random(len(true)) < 0.5, local, true)
+    _, _, estimate = annotator_distributions(votes, given)
+    kept = np.mean(given == true)
+    assert kept < 0.87
+    assert estimate.diagonal().min() > kept + 0.05
+
+
+def margin_noise_votes(noise_rate, seed, n_samples=2000, n_classes=4, n_neighbors=20):
+    """Return true and given labels, wrong ones near the border to the next class, and votes."""
+    rng = np.random.default_rng(seed)
+    X = 2 * np.eye(n_classes)[rng.integers(n_classes, size=n_samples)]
+    X += 0.7 * rng.normal(size=X.shape)
+    true, runner_up = np.argsort(-X)[:, :2].T
+    highest, second = np.sort(X)[:, -1], np.sort(X)[:, -2]
+    closeness = np.exp(second - highest)
+    is_wrong = rng.random(n_samples) < closeness * noise_rate / closeness.mean()
+    given = np.where(is_wrong, runner_up, true)
+    neighbors = find_neighbors(X, n_neighbors, metric="euclidean")
+    return true, given, count_votes(neighbors, given, n_classes)
+
+
+@pytest.mark.parametrize("noise_rate", [0.1, 0.2])
+@pytest.mark.parametrize("seed", range(3))
+def test_annotators_lose_little_against_the_vote_where_noise_depends_on_the_features(
+    seed, noise_rate
+):
+    true, given, votes = margin_noise_votes(noise_rate, seed)
+    rows = np.arange(len(true))
+    (accuracy, loss), (vote_accuracy, vote_loss) = (
+        ((proba.argmax(axis=1) == true).mean(), -np.log(proba[rows, true] + 1e-6).mean())
+        for proba in (annotator_distributions(votes, given)[0], vote_distributions(votes, given))
+    )
+    assert accuracy > vote_accuracy - 0.02
+    assert loss < vote_loss
+
+
 @pytest.mark.parametrize("weighted", [False, True])
-def test_annotators_return_distributions(weighted):
-    votes, y_codes, rng = random_votes()
+@pytest.mark.parametrize("n_neighbors", [1, 2, 10])
+def test_annotators_return_distributions(n_neighbors, weighted):
+    votes, y_codes, rng = random_votes(n_neighbors=n_neighbors)
     weight = rng.random(300).astype(np.float32) if weighted else None
-    distributions, neighbor_posterior, transition = annotator_distributions(votes, y_codes, weight)
+    distributions, losses, transition = annotator_distributions(votes, y_codes, weight)
     assert_distributions(distributions, (300, 4))
-    assert_distributions(neighbor_posterior, (300, 4))
+    assert losses.shape == (300,)
+    assert np.isfinite(losses).all() and (losses > 0).all()
     assert (transition > 0).all()
     np.testing.assert_allclose(transition.sum(axis=1), 1)
 
 
-def test_posterior_is_bayes_rule_on_the_own_label():
-    votes, y_codes, _ = random_votes()
-    distributions, neighbor_posterior, transition = annotator_distributions(votes, y_codes)
-    # Given the true label, own label and neighbors' labels are independent.
-    expected = neighbor_posterior * transition[:, y_codes].T
-    expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(distributions, expected, rtol=1e-3, atol=1e-6)
+def test_one_neighbor_is_enough_to_correct_some_labels():
+    true, given, votes = simulate(even_noise(4, 0.4), n_neighbors=1)
+    distributions, _, estimate = annotator_distributions(votes, given)
+    assert (distributions.argmax(axis=1) == true).mean() >= (given == true).mean()
+    rows = np.arange(len(true))
+    assert -np.log(distributions[rows, true]).mean() < 0.8 < np.log(4)
+    assert (estimate.argmax(axis=1) == np.arange(4)).all()
 
 
 def test_arguments_are_left_as_they_are():
     votes, y_codes, rng = random_votes()
     weight = rng.random(300).astype(np.float32)
-    copies = votes.copy(), y_codes.copy(), weight.copy()
+    for array in (votes, y_codes, weight):
+        array.flags.writeable = False
     for function in (vote_distributions, annotator_distributions):
         function(votes, y_codes, weight)
-        for array, copy in zip((votes, y_codes, weight), copies, strict=True):
-            np.testing.assert_array_equal(array, copy)
 
 
 def test_own_label_of_a_row_of_weight_zero_is_not_used():
     _, given, votes = simulate(pair_flips(5, 0.4), n_samples=500)
-    weight = np.ones(500, dtype=np.float32)
-    weight[:50] = 0
-    other = given.copy()
-    other[:50] = (given[:50] + 2) % 5
+    weight = (np.arange(500) >= 50).astype(np.float32)
+    other = np.where(weight == 0, (given + 2) % 5, given)
     np.testing.assert_array_equal(
         vote_distributions(votes, given, weight), vote_distributions(votes, other, weight)
     )
-    for first, second in zip(
-        annotator_distributions(votes, given, weight),
-        annotator_distributions(votes, other, weight),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(first, second)
-    distributions, neighbor_posterior, _ = annotator_distributions(votes, given, weight)
-    np.testing.assert_allclose(distributions[:50], neighbor_posterior[:50], rtol=1e-5)
-    assert not np.allclose(distributions[50:], neighbor_posterior[50:], atol=1e-2)
+    first, second = (annotator_distributions(votes, labels, weight) for labels in (given, other))
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[2], second[2])
+    np.testing.assert_array_equal(first[1][50:], second[1][50:])
+    # The loss is that of the label that the row has.
+    assert not np.isclose(first[1][:50], second[1][:50]).any()
 
 
-def test_rows_of_weight_zero_do_not_enter_the_matrices():
-    _, given, votes = simulate(pair_flips(5, 0.4), n_samples=500)
-    weight = (np.arange(500) >= 50).astype(np.float32)
-    distributions, _, transition = annotator_distributions(votes, given, weight)
-    kept_distributions, _, kept_transition = annotator_distributions(votes[50:], given[50:])
-    np.testing.assert_allclose(transition, kept_transition, atol=1e-4)
-    np.testing.assert_allclose(distributions[50:], kept_distributions, atol=1e-4)
+@pytest.mark.parametrize("aggregate", [vote_distributions, annotator_distributions])
+def test_rows_of_weight_zero_might_as_well_be_missing(aggregate):
+    # Votes of the ignored rows are torn, those of the others are not.
+    _, given, votes = simulate(pair_flips(5, 0.3), n_samples=500)
+    votes[:100] = 2 + np.random.default_rng(0).random((100, 5), dtype=np.float32)
+    weight = (np.arange(500) >= 100).astype(np.float32)
+    found, alone = aggregate(votes, given, weight), aggregate(votes[100:], given[100:])
+    if aggregate is annotator_distributions:
+        (found, losses, transition), (alone, alone_losses, alone_transition) = found, alone
+        np.testing.assert_allclose(transition, alone_transition, atol=1e-5)
+        np.testing.assert_allclose(losses[100:], alone_losses, atol=1e-4)
+    np.testing.assert_allclose(found[100:], alone, atol=1e-5)
 
 
 def test_many_neighbors_are_not_taken_for_independent_votes():
-    # Ten votes and a hundred in the same proportions say the same.
+    # Ten thousand votes and a thousand in the same proportions say the same.
     votes, y_codes, _ = random_votes(n_neighbors=10)
-    for ten_times, once in zip(
-        annotator_distributions(10 * votes, y_codes),
-        annotator_distributions(votes, y_codes),
-        strict=True,
-    ):
-        np.testing.assert_allclose(ten_times, once, rtol=1e-4, atol=1e-6)
+    more, less = (annotator_distributions(times * votes, y_codes) for times in (1000, 100))
+    for array, same in zip(more, less, strict=True):
+        np.testing.assert_allclose(array, same, atol=0.005)
 
 
-def test_names_of_the_classes_do_not_matter():
+def test_order_of_the_rows_does_not_matter():
+    votes, y_codes, rng = random_votes()
+    weight = rng.random(300).astype(np.float32)
+    order = rng.permutation(300)
+    ordered = annotator_distributions(votes, y_codes, weight)
+    shuffled = annotator_distributions(votes[order], y_codes[order], weight[order])
+    np.testing.assert_allclose(shuffled[0], ordered[0][order], atol=1e-5)
+    np.testing.assert_allclose(shuffled[1], ordered[1][order], atol=1e-5)
+    np.testing.assert_allclose(shuffled[2], ordered[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_names_of_the_classes_do_not_matter(ties):
     _, given, votes = simulate(pair_flips(5, 0.4), n_samples=1000)
+    if not ties:
+        noise = np.random.default_rng(0).uniform(0, 0.1, size=votes.shape)
+        votes += noise.astype(np.float32)
     order = np.array([3, 0, 4, 1, 2])
-    distributions, _, transition = annotator_distributions(votes, given)
-    renamed, _, renamed_transition = annotator_distributions(
-        votes[:, order], np.argsort(order)[given]
-    )
-    np.testing.assert_allclose(renamed, distributions[:, order], atol=1e-3)
-    np.testing.assert_allclose(renamed_transition, transition[np.ix_(order, order)], atol=1e-3)
+    distributions, losses, transition = annotator_distributions(votes, given)
+    renamed = annotator_distributions(votes[:, order], np.argsort(order)[given])
+    np.testing.assert_allclose(renamed[2], transition[np.ix_(order, order)], atol=1e-5)
+    np.testing.assert_allclose(renamed[1], losses, atol=1e-4)
+    np.testing.assert_allclose(renamed[0], distributions[:, order], atol=1e-4)
+
+
+# Degenerate input
 
 
 def test_single_class_is_certain():
-    votes = np.full((6, 1), 5, dtype=np.float32)
-    y_codes = np.zeros(6, dtype=np.int64)
-    for distributions in (
-        vote_distributions(votes, y_codes),
-        *annotator_distributions(votes, y_codes),
-    ):
-        np.testing.assert_array_equal(distributions, np.ones_like(distributions))
+    votes, y_codes = np.full((6, 1), 5, dtype=np.float32), np.zeros(6, dtype=np.int64)
+    np.testing.assert_array_equal(vote_distributions(votes, y_codes), np.ones((6, 1)))
+    distributions, losses, transition = annotator_distributions(votes, y_codes)
+    np.testing.assert_array_equal(distributions, np.ones((6, 1)))
+    np.testing.assert_allclose(losses, 0, atol=1e-6)
+    np.testing.assert_array_equal(transition, [[1.0]])
+
+
+def test_class_without_rows_is_nobody_s_label():
+    _, given, votes = simulate(pair_flips(4, 0.4), n_samples=1000)
+    votes = np.pad(votes, ((0, 0), (0, 2)))
+    distributions, losses, transition = annotator_distributions(votes, given)
+    assert_distributions(distributions, (1000, 6))
+    assert distributions[:, 4:].max() < 0.02
+    assert np.isfinite(losses).all()
+    np.testing.assert_allclose(transition.sum(axis=1), 1)
+    # What is unknown about a class is taken from the others: one noise rate.
+    np.testing.assert_allclose(transition[4, [0, 1, 2, 3, 5]], transition[4, 0], rtol=1e-3)
+    assert transition[4, 4] == pytest.approx(transition[:4].diagonal().mean(), abs=0.1)
 
 
 def test_row_without_votes_rests_on_prior_and_own_label():
     _, given, votes = simulate(pair_flips(5, 0.4), n_samples=1000)
     votes[3] = 0
-    distributions, neighbor_posterior, transition = annotator_distributions(votes, given)
+    distributions, losses, _ = annotator_distributions(votes, given)
     assert_distributions(distributions, (1000, 5))
-    # Without votes what is left is the prior: about the mean posterior.
-    np.testing.assert_allclose(neighbor_posterior[3], distributions.mean(axis=0), atol=0.02)
-    expected = neighbor_posterior[3] * transition[:, given[3]]
-    np.testing.assert_allclose(distributions[3], expected / expected.sum(), rtol=1e-4)
+    assert np.isfinite(losses).all()
+    # The label is that of its own class or of the one before.
+    possible = [given[3], given[3] - 1]
+    assert distributions[3, possible].sum() > 0.9
+    assert distributions[3, possible].min() > 0.2
+    # Without votes what is foretold is how often the class is given.
+    frequency = np.mean(given == given[3])
+    assert losses[3] == pytest.approx(-np.log(frequency), abs=0.1)
 
 
-def test_votes_that_are_all_empty_leave_finite_distributions():
+def test_votes_that_are_all_empty_leave_the_given_labels():
     votes, y_codes = np.zeros((20, 3), dtype=np.float32), np.arange(20) % 3
-    distributions, neighbor_posterior, transition = annotator_distributions(votes, y_codes)
+    distributions, losses, transition = annotator_distributions(votes, y_codes)
     assert_distributions(distributions, (20, 3))
-    assert_distributions(neighbor_posterior, (20, 3))
+    assert np.isfinite(losses).all()
     np.testing.assert_allclose(transition.sum(axis=1), 1)
     np.testing.assert_array_equal(distributions.argmax(axis=1), y_codes)

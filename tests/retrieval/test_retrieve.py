@@ -6,8 +6,8 @@ from sklearn.neighbors import KNeighborsTransformer
 
 from skdiffusion_label.retrieval import (
     _retrieve,
+    annotator_distributions,
     check_neighbors,
-    choose_annotators,
     count_votes,
     find_neighbors,
     retrieve_labels,
@@ -56,7 +56,7 @@ def test_retrieval_is_search_then_vote_then_aggregation(space, aggregation):
         assert found.transition_matrix is None
         np.testing.assert_array_equal(found.label_distributions, vote_distributions(votes, given))
     else:
-        distributions, _, transition_matrix = choose_annotators(votes, given)
+        distributions, _, transition_matrix = annotator_distributions(votes, given)
         np.testing.assert_array_equal(found.label_distributions, distributions)
         np.testing.assert_array_equal(found.transition_matrix, transition_matrix)
 
@@ -73,36 +73,33 @@ def test_auto_takes_what_the_choice_says(monkeypatch):
     features, standardized, _, given = problem()
     asked = {}
 
-    def choose(spaces, grid, *args, **kwargs):
-        asked.update(spaces=spaces, grid=list(grid))
-        return "standardized", 9
+    def choose(spaces, n_neighbors, y_codes, n_classes, **options):
+        asked.update(spaces=spaces, n_neighbors=n_neighbors, n_classes=n_classes, options=options)
+        np.testing.assert_array_equal(y_codes, given)
+        return "standardized"
 
-    monkeypatch.setattr(_retrieve, "choose_retrieval", choose)
-    found = retrieve_labels(features, standardized, given, 3)
-    assert (found.space, found.neighbors.shape) == ("standardized", (300, 9))
+    monkeypatch.setattr(_retrieve, "choose_space", choose)
+    weight = np.ones(300, dtype=np.float32)
+    options = dict(metric="euclidean", sample_weight=weight, random_state=3)
+    found = retrieve_labels(features, standardized, given, 3, n_neighbors=4, **options)
+    assert (found.space, found.neighbors.shape) == ("standardized", (300, 4))
+    assert asked["n_neighbors"] == 4
+    assert asked["n_classes"] == 3
+    assert asked["options"] == options
     assert list(asked["spaces"]) == ["features", "standardized", "supervised"]
-    assert asked["grid"] == [10, 25, 50]
     # A space is judged by given labels that it has not seen, or it would flatter itself.
-    flattering, honest = supervised_spaces(standardized, given, 3)
+    flattering, honest = supervised_spaces(standardized, given, 3, random_state=3)
     np.testing.assert_array_equal(asked["spaces"]["supervised"], honest)
     assert not np.allclose(flattering, honest, atol=1e-3)
     # The other spaces have not seen any label and are judged as they are.
     np.testing.assert_array_equal(asked["spaces"]["features"], features)
     np.testing.assert_array_equal(asked["spaces"]["standardized"], standardized)
 
-    retrieve_labels(features, standardized, given, 3, n_neighbors=4)
-    assert asked["grid"] == [4]
-    retrieve_labels(features, standardized, given, 3, space="features")
-    assert list(asked["spaces"]) == ["features"]
-    retrieve_labels(features, standardized, given, 3, space="supervised")
-    assert list(asked["spaces"]) == ["supervised"]
-    np.testing.assert_array_equal(asked["spaces"]["supervised"], honest)
-
 
 def test_space_of_one_model_is_searched_where_the_cross_fitted_one_was_chosen(monkeypatch):
     features, standardized, _, given = problem()
-    monkeypatch.setattr(_retrieve, "choose_retrieval", lambda *args, **kwargs: ("supervised", 9))
-    found = retrieve_labels(features, standardized, given, 3, metric="euclidean")
+    monkeypatch.setattr(_retrieve, "choose_space", lambda *args, **kwargs: "supervised")
+    found = retrieve_labels(features, standardized, given, 3, n_neighbors=9, metric="euclidean")
     space, cross_fitted = supervised_spaces(standardized, given, 3)
     expected = find_neighbors(space, 9, metric="euclidean")
     np.testing.assert_array_equal(found.neighbors, expected)
@@ -135,27 +132,21 @@ def test_supervised_spaces_are_left_out_where_they_are_not_asked_for(space, monk
     assert retrieve_labels(features, standardized, given, 3, space=space).space == space
 
 
-def test_candidate_numbers_of_neighbors_follow_the_rows_of_positive_weight(monkeypatch):
+def test_usual_number_of_neighbors_follows_the_rows_of_positive_weight():
     features, standardized, _, given = problem(900)
-    grids = []
-
-    def choose(spaces, grid, *args, **kwargs):
-        grids.append(list(grid))
-        return "features", 9
-
-    monkeypatch.setattr(_retrieve, "choose_retrieval", choose)
     weight = (np.arange(900) % 2).astype(np.float32)
-    for sample_weight in (None, np.ones(900, dtype=np.float32), weight):
-        retrieve_labels(features, standardized, given, 3, sample_weight=sample_weight)
-    # A tenth of the mean class size comes first.
-    assert grids == [[30, 10, 25, 50], [30, 10, 25, 50], [15, 10, 25, 50]]
+    for sample_weight, n_neighbors in [(None, 30), (np.ones_like(weight), 30), (weight, 15)]:
+        found = retrieve_labels(
+            features, standardized, given, 3, space="features", sample_weight=sample_weight
+        )
+        assert found.neighbors.shape == (900, n_neighbors)
 
 
-def test_nothing_is_chosen_where_both_are_given(monkeypatch):
-    monkeypatch.setattr(_retrieve, "choose_retrieval", None)
+def test_no_space_is_chosen_where_one_is_given(monkeypatch):
+    monkeypatch.setattr(_retrieve, "choose_space", None)
     features, standardized, _, given = problem()
-    found = retrieve_labels(features, standardized, given, 3, n_neighbors=4, space="features")
-    assert found.neighbors.shape == (300, 4)
+    found = retrieve_labels(features, standardized, given, 3, space="features")
+    assert found.neighbors.shape == (300, 10)
 
 
 def test_neighbors_from_outside_take_the_place_of_the_search(monkeypatch):

@@ -6,7 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from skdiffusion_label.retrieval import _space, supervised_spaces
 
-SHRINKAGE = 0.1
+SHRINKAGE = 0.05
 N_FOLDS = 5
 
 
