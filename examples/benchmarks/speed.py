@@ -101,7 +101,7 @@ def time_training_loop(folder, n_classes, repeats):
     with measured(result), limited_threads(classifier.n_jobs):
         for _ in range(repeats):
             denoiser.initialize(generator)
-            model = LabelDiffusion(denoiser, schedule, "sample")
+            model = LabelDiffusion(denoiser, schedule, classifier.prediction_type)
             start = time.perf_counter()
             for _ in train_denoiser(model, data, settings, generator):
                 pass
