@@ -141,7 +141,8 @@ def _accuracy_on_given_labels(estimator, inputs, y, weight):
 
 def _best_temperature(estimator, inputs, rows, class_weight):
     labels = estimator._sample(_rows_of(inputs, rows))
-    target = estimator.label_distributions_[rows] * class_weight
+    distributions = estimator.label_distributions_[rows]
+    target = distributions * class_weight
     if estimator.label_weighting == "agreement":  # as training weighs the labels that it draws
-        target *= estimator.label_distributions_[rows]
+        target *= distributions
     return fit_temperature(labels, estimator.prediction_type, torch.from_numpy(target))

@@ -10,10 +10,10 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import dropout, log_softmax
 
 from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label.diffusion import LabelDenoiser
+from skdiffusion_label._torch import limited_threads
+from skdiffusion_label.diffusion import LabelDenoiser, TrainingSettings
+from skdiffusion_label.diffusion._training import learning_rate_factor, warmed_up_decay
 from skdiffusion_label.retrieval import retrieve_labels
-
-MAX_GRAD_NORM = 1.0
 
 
 class WithoutRetrieval(LRADiffusionClassifier):
@@ -93,12 +93,9 @@ class SoftLabelNetwork(ClassifierMixin, BaseEstimator):
         targets = torch.from_numpy(np.array(lra.label_distributions_))
         if self.label_weighting == "agreement":
             targets = targets**2
-        n_threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # as our classifier
-        with torch.random.fork_rng(devices=[]):
+        with limited_threads(lra.n_jobs), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             self._network = train_network(lra, features, targets)
-        torch.set_num_threads(n_threads)
         return self
 
     @torch.inference_mode()
@@ -133,24 +130,16 @@ def train_network(options, features, targets):
         if update % n_batches == 0:
             batches = torch.randperm(len(features)).tensor_split(n_batches)
         rows = batches[update % n_batches]
-        factor = step_size((update + 0.5) / n_updates, options.warmup_fraction)
+        factor = learning_rate_factor((update + 0.5) / n_updates, options.warmup_fraction)
         optimizer.param_groups[0]["lr"] = options.learning_rate * factor
         logits = network_logits(network, dropout(features[rows], options.dropout))
         losses = -(targets[rows] * log_softmax(logits, dim=1)).sum()
         optimizer.zero_grad()
         (losses / targets[rows].sum()).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), MAX_GRAD_NORM)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), TrainingSettings.max_grad_norm)
         optimizer.step()
-        decay = min(options.ema_decay, (1 + update) / (10 + update))
-        move_average(averaged, network, decay)
+        move_average(averaged, network, warmed_up_decay(options.ema_decay, update))
     return averaged
-
-
-def step_size(progress, warmup_fraction):
-    """Return a factor that rises, then falls along half a cosine, as our classifier's."""
-    if progress < warmup_fraction:
-        return progress / warmup_fraction
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup_fraction) / (1 - warmup_fraction)))
 
 
 @torch.no_grad()

@@ -9,8 +9,9 @@ from report import (
     TITLES,
     circumstance_lines,
     failure_lines,
-    grid,
-    groups_of,
+    grids,
+    method_lines,
+    ratio_lines,
     task_lines,
 )
 from summary import value_of
@@ -43,20 +44,10 @@ def _section(report, results):
     if report["table"] == "scaling":
         image = plot_scaling(report, results / "scaling.svg")
         parts.append(f".. image:: {results.name}/{image.name}\n   :alt: {report['about']}")
-    for metric in report["metrics"]:
-        for group in groups_of(report):
-            table = grid(report, group, metric)
-            if len(table) > 1:
-                title = f"{TITLES[metric][0]}, {group}"
-                parts.append(_csv_table(title, table))
-    parts.append(_items(f"{name}: {ratio:.2f}" for name, ratio in report["ratios"].items()))
-    shown = {name for task in report["tasks"].values() for name in task["methods"]}
-    parts.append(
-        _items(f"{name}: {line}" for name, line in report["methods"].items() if name in shown)
-    )
-    parts.append(_items(task_lines(report)))
-    parts.append(_items(failure_lines(report)))
-    parts.append(_items(circumstance_lines(report)))
+    for metric, group, table in grids(report):
+        parts.append(_csv_table(f"{TITLES[metric][0]}, {group}", table))
+    for lines in (ratio_lines, method_lines, task_lines, failure_lines, circumstance_lines):
+        parts.append(_items(lines(report)))
     return [part for part in parts if part]
 
 

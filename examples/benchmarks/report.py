@@ -84,9 +84,25 @@ def _cell(summary, metric, statistic, is_best):
     return text
 
 
-def groups_of(report):
-    """Return the groups of the report's tasks, in order."""
-    return list(dict.fromkeys(task["group"] for task in report["tasks"].values()))
+def grids(report):
+    """Yield the metric, the group and the :func:`grid` of each table that has rows."""
+    groups = list(dict.fromkeys(task["group"] for task in report["tasks"].values()))
+    for metric in report["metrics"]:
+        for group in groups:
+            table = grid(report, group, metric)
+            if len(table) > 1:
+                yield metric, group, table
+
+
+def ratio_lines(report):
+    """Return a line about each ratio."""
+    return [f"{name}: {ratio:.2f}" for name, ratio in report["ratios"].items()]
+
+
+def method_lines(report):
+    """Return a line about each method that is shown."""
+    shown = {name for task in report["tasks"].values() for name in task["methods"]}
+    return [f"{name}: {line}" for name, line in report["methods"].items() if name in shown]
 
 
 def task_lines(report):
@@ -143,19 +159,14 @@ def to_markdown(report):
     parts = [f"# {report['title']}", report["about"]]
     if not report["tasks"]:
         return "\n\n".join([*parts, "No runs yet."]) + "\n"
-    for metric in report["metrics"]:
-        for group in groups_of(report):
-            table = grid(report, group, metric)
-            if len(table) > 1:
-                direction = "higher" if metric in HIGHER_IS_BETTER else "lower"
-                parts.append(f"## {TITLES[metric][0]}, {group} ({direction} is better)")
-                parts.append(_markdown_table(table))
+    for metric, group, table in grids(report):
+        direction = "higher" if metric in HIGHER_IS_BETTER else "lower"
+        parts.append(f"## {TITLES[metric][0]}, {group} ({direction} is better)")
+        parts.append(_markdown_table(table))
     if report["ratios"]:
-        parts.append("## Ratios")
-        parts.append(_items(f"{name}: {ratio:.2f}" for name, ratio in report["ratios"].items()))
-    shown = {name for task in report["tasks"].values() for name in task["methods"]}
-    described = [f"{name}: {line}" for name, line in report["methods"].items() if name in shown]
-    parts += ["## Methods", _items(described), "## Tasks", _items(task_lines(report))]
+        parts += ["## Ratios", _items(ratio_lines(report))]
+    parts += ["## Methods", _items(method_lines(report))]
+    parts += ["## Tasks", _items(task_lines(report))]
     if failure_lines(report):
         parts += ["## Failures", _items(failure_lines(report))]
     parts += ["## Circumstances", LEGEND, _items(circumstance_lines(report))]

@@ -21,23 +21,20 @@ from skdiffusion_label.label_noise._transition import (
 from skdiffusion_label.label_noise._validation import encode_labels
 
 
-def _uniform_noise(y, X, noise_rate, random_state):
-    del X
-    _, classes = encode_labels(y)
-    transition_matrix = uniform_transition(len(classes), noise_rate)
-    return flip_labels(y, transition_matrix, random_state=random_state)
+def _class_noise(make_transition):
+    """Return noise by the transition matrix of the classes of ``y``, blind to ``X``."""
 
+    def noise(y, X, noise_rate, random_state):
+        _, classes = encode_labels(y)
+        transition_matrix = make_transition(len(classes), noise_rate)
+        return flip_labels(y, transition_matrix, random_state=random_state)
 
-def _pair_noise(y, X, noise_rate, random_state):
-    del X
-    _, classes = encode_labels(y)
-    transition_matrix = pair_transition(len(classes), noise_rate)
-    return flip_labels(y, transition_matrix, random_state=random_state)
+    return noise
 
 
 _NOISES = {
-    "uniform": _uniform_noise,
-    "pair": _pair_noise,
+    "uniform": _class_noise(uniform_transition),
+    "pair": _class_noise(pair_transition),
     "instance": instance_noise,
     "cluster": cluster_noise,
 }
