@@ -53,7 +53,7 @@ class LRADiffusionClassifier(
         Network whose embedding of the features gates the denoiser's first layer.
     dropout : float, default=0.2
         Share of the features that are dropped while training, in [0, 1).
-    n_timesteps : int, default=100
+    n_timesteps : int, default=20
         Length of the diffusion process.
     noise_schedule : {"linear", "cosine", "const", "quad", "sigmoid", "jsd", "cosine_anneal"}, \
             default="linear"
@@ -66,7 +66,7 @@ class LRADiffusionClassifier(
         clone is fitted on features and given labels, without sample weights; the diffusion learns
         from out-of-fold guesses.
     max_iter : int or "auto", default="auto"
-        Number of epochs. "auto": enough for 700 updates, within 4 and 200.
+        Number of epochs. "auto": enough for 500 updates, within 3 and 200.
     batch_size : int, default=256
         Rows in an update.
     learning_rate : float, default=3e-3
@@ -214,7 +214,7 @@ class LRADiffusionClassifier(
         hidden_size=256,
         encoder="linear",
         dropout=0.2,
-        n_timesteps=100,
+        n_timesteps=20,
         noise_schedule="linear",
         prediction_type="logits",
         prior=None,

@@ -15,8 +15,8 @@ from skdiffusion_label.diffusion import (
     train_denoiser,
 )
 
-_AUTO_N_UPDATES = 700
-_AUTO_N_EPOCHS = (4, 200)
+_AUTO_N_UPDATES = 500
+_AUTO_N_EPOCHS = (3, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
 
 

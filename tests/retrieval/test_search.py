@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import make_blobs
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
@@ -78,6 +79,26 @@ def test_exact_search_is_brute_force(metric, n_neighbors, precision):
     neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
     assert neighbors.dtype == np.int64
     np.testing.assert_array_equal(neighbors, brute_force(features, n_neighbors, metric))
+
+
+@METRICS
+@pytest.mark.parametrize("n_neighbors", [1, 7, 40])
+@pytest.mark.parametrize("n_samples", [640, 1003, 3000])
+def test_search_among_many_rows_is_brute_force(metric, n_samples, n_neighbors, precision):
+    features = random_features(n_samples)
+    found = find_neighbors(features, n_neighbors, metric=metric, rows=np.arange(0, n_samples, 50))
+    expected = brute_force(features, n_neighbors, metric)[::50]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("k", [1, 4, 15])
+@pytest.mark.parametrize("n", [959, 960, 961, 975, 5000])
+def test_largest_values_are_those_of_a_sort_even_among_ties(n, k):
+    values = torch.randint(0, 50, (20, n), generator=torch.Generator().manual_seed(0))
+    columns = _search._largest(values, k)
+    best = values.sort(dim=1, descending=True).values[:, :k]
+    assert torch.equal(values.gather(1, columns), best)
+    assert not has_repeats(columns.numpy())
 
 
 @METRICS
