@@ -9,6 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdiffusion_label._prediction import LabelDiffusionPredictor
 from skdiffusion_label._prior import fit_prior
@@ -16,7 +17,7 @@ from skdiffusion_label._torch import fitting_device, limited_threads
 from skdiffusion_label._training import train
 from skdiffusion_label._validation import check_training_data, hold_out
 from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
-from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
+from skdiffusion_label.retrieval import RETRIEVAL_SPACES, neighbors_graph, retrieve_labels
 
 
 class LRADiffusionClassifier(
@@ -129,6 +130,9 @@ class LRADiffusionClassifier(
     transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
         Estimate of P(given label = column | true label = row); None if
         ``label_aggregation="vote"``.
+    label_trust_ : float
+        How far given labels are believed beyond what the features say, from 0 to 1; see
+        :meth:`purify_proba`.
     loss_curve_ : list of float
         Training loss of each epoch.
     n_iter_ : int
@@ -352,6 +356,35 @@ class LRADiffusionClassifier(
             return standardized, None
         self.prior_, means = fit_prior(self.prior, features, y, weight, self.classes_, random_state)
         return np.hstack([standardized, means]), means
+
+    def kneighbors_graph(self, X):
+        """Return the distances from the training rows to the neighbors that ``fit`` has found.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows as they were given to ``fit``, in the same order.
+
+        Returns
+        -------
+        csr_matrix of shape (n_samples, n_samples), dtype=float64
+            Distances between features by ``metric``, wherever the neighbors were looked up. In
+            each row the smallest comes first.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has another number of rows than the training data.
+        """
+        check_is_fitted(self)
+        if self.feature_extractor_ is not None:
+            X = self.feature_extractor_.transform(X)
+        features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        if len(features) != len(self.neighbors_):
+            raise ValueError(
+                f"X must be the {len(self.neighbors_)} training rows, got {len(features)} rows."
+            )
+        return neighbors_graph(features, self.neighbors_, metric=self.metric)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -24,13 +24,11 @@ from skdiffusion_label.diffusion import (
     add_noise,
     class_probabilities,
     draw_probabilities,
-    first_timestep_with_signal,
 )
 
 # Rows are denoised in blocks of one shape, the last one filled up with zeros: a matrix product of
 # another shape may sum in another order, and a row's result would depend on the number of rows.
 _ROWS_PER_BLOCK = 512
-_PURIFYING_SIGNAL = 0.4
 
 
 def network_settings(estimator, n_features, n_classes):
@@ -191,9 +189,9 @@ class LabelDiffusionPredictor:
     def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
 
-        The given label is diffused to an intermediate timestep and denoised in one step, averaged
-        over the same starts as in ``predict_proba``. What no classifier of x alone can do: the
-        later the timestep, the less the given label is trusted; at the last one it is ignored.
+        The given label is diffused to an intermediate timestep and denoised in one step. What no
+        classifier of x alone can do: the later the timestep, the less the given label is trusted;
+        at the last one it is ignored.
 
         Parameters
         ----------
@@ -203,8 +201,11 @@ class LabelDiffusionPredictor:
             Given labels, all of them among ``classes_``. With a ``prior`` that has been fitted on
             these very labels, as on the training rows, the labels vouch for themselves.
         timestep : int, default=None
-            From 0 to ``n_timesteps - 1``. By default the one at which the label's coefficient is
-            0.4.
+            From 0 to ``n_timesteps - 1``: the label itself is diffused, and results are averaged
+            over the same starts as in ``predict_proba``. By default ``fit`` has chosen the trust in
+            given labels from these alone (``label_trust_``), and a label enters as the mean
+            diffused label that carries just as much evidence for each class as the estimated noise
+            has left in it, at the timestep at which a diffused label does.
 
         Returns
         -------
@@ -212,17 +213,21 @@ class LabelDiffusionPredictor:
             Rows sum to one; columns in the order of ``classes_``.
         """
         check_is_fitted(self)
-        schedule = NoiseSchedule(self._network["noise_schedule"], self._network["n_timesteps"])
-        if timestep is None:
-            timestep = first_timestep_with_signal(schedule, _PURIFYING_SIGNAL)
-        check_scalar(timestep, "timestep", Integral, min_val=0, max_val=schedule.n_timesteps - 1)
+        last_timestep = self._network["n_timesteps"] - 1
+        if timestep is not None:
+            check_scalar(timestep, "timestep", Integral, min_val=0, max_val=last_timestep)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
-        y_codes = np.searchsorted(self.classes_, y)
-        return self._denoise(self._transform(X), y_codes=y_codes, timestep=int(timestep))
+        start = None
+        labels = np.eye(len(self.classes_))
+        if timestep is None:
+            timestep, labels = labels_of_evidence(self._evidence, self._network)
+            start = torch.zeros(1, len(labels))
+        labels = labels[np.searchsorted(self.classes_, y)]
+        return self._denoise(self._transform(X), start=start, labels=labels, timestep=int(timestep))
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -274,13 +279,13 @@ class LabelDiffusionPredictor:
         return torch.cat(self._run_chains(inputs, last), dim=1)
 
     def _run_chains(
-        self, inputs, read_off, *, start=None, y_codes=None, timestep=None, noise_generator=None
+        self, inputs, read_off, *, start=None, labels=None, timestep=None, noise_generator=None
     ):
         """Return for each block of rows what ``read_off`` makes of its chain.
 
         A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. It starts
-        from ``initial_noise_`` or from ``start``. With ``y_codes`` it has one step and starts from
-        these labels at ``timestep``.
+        from ``initial_noise_`` or from ``start``. With ``labels`` (n, n_classes) it has one step,
+        and these are diffused to ``timestep`` with that start as noise.
         """
         condition, means = inputs
         start = (torch.tensor(self.initial_noise_) if start is None else start).float()
@@ -289,7 +294,7 @@ class LabelDiffusionPredictor:
         model = build_model(self._network)
         arrays_to_module(self.weights_, model.denoiser)
         model = model.to(device).eval()
-        timesteps = model.timesteps(self.n_sampling_steps if y_codes is None else 1, start=timestep)
+        timesteps = model.timesteps(self.n_sampling_steps if labels is None else 1, start=timestep)
         noise = None
         if self.sampler == "ddpm":
             noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
@@ -303,8 +308,8 @@ class LabelDiffusionPredictor:
                 features = _block(condition[rows], n_rows, device)
                 prior = None if means is None else _block(means[rows], n_rows, device)
                 y_t = start.expand(-1, n_rows, -1)
-                if y_codes is not None:
-                    y_0 = _block(np.eye(n_classes)[y_codes[rows]], n_rows, device)
+                if labels is not None:
+                    y_0 = _block(labels[rows], n_rows, device)
                     t = torch.tensor(timestep, device=device)
                     y_t = add_noise(y_0, y_t, t, model.schedule, prior)
                 elif prior is not None:
@@ -321,6 +326,25 @@ class LabelDiffusionPredictor:
         return torch.randn(
             (max(n_steps - 1, 0), *start.shape), generator=generator, dtype=start.dtype
         )
+
+
+def labels_of_evidence(evidence, network):
+    """Return the timestep at which a diffused label carries ``evidence``, and labels that do.
+
+    ``evidence`` (n_classes, n_classes) is log P(given label = column | true label = row), up to a
+    constant for each column. A diffused one-hot label has a log-odds of signal squared to noise
+    squared; the timestep is the one where this is nearest to the mean log-odds of given labels.
+    There, row i of the labels takes the place of given label i. Where all wrong labels are equally
+    likely, it is its one-hot label.
+    """
+    n_classes = len(evidence)
+    own = evidence.diagonal()
+    others = (evidence.sum(axis=0) - own) / max(n_classes - 1, 1)
+    alphas_cumprod = NoiseSchedule(network["noise_schedule"], network["n_timesteps"]).alphas_cumprod
+    log_odds = (alphas_cumprod / (1 - alphas_cumprod)).numpy()
+    log_odds_of_given = max((own - others).mean(), 1e-9)
+    timestep = np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin()
+    return timestep, (evidence - others).T / log_odds[timestep]
 
 
 def _block(array, n_rows, device):

@@ -14,10 +14,12 @@ from skdiffusion_label.diffusion import (
     fit_temperature,
     train_denoiser,
 )
+from skdiffusion_label.retrieval import given_label_evidence
 
 _AUTO_N_UPDATES = 500
 _AUTO_N_EPOCHS = (3, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
+_MAX_TRUST_ROWS = 10_000
 
 
 def train(estimator, inputs, X, y, weight, held_out, random_state, device):
@@ -60,6 +62,11 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
         rows = np.sort(random_state.permutation(rows)[:n_rows])
         estimator.temperature_ = _best_temperature(estimator, inputs, rows, class_weight)
+    rows = np.sort(random_state.permutation(np.flatnonzero(weight > 0))[:_MAX_TRUST_ROWS])
+    y_codes = np.searchsorted(estimator.classes_, y[rows])
+    start = torch.zeros(1, n_classes)
+    proba = estimator._denoise(_rows_of(inputs, rows), start=start)
+    estimator.label_trust_, estimator._evidence = given_label_evidence(proba, y_codes)
 
 
 def _rows_of(inputs, rows):

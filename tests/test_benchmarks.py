@@ -375,7 +375,7 @@ def test_finished_runs_are_not_run_again(tmp_path, monkeypatch, in_process):
     ]
     assert run([0, 1], is_redrawn=False) == []
     assert run([0, 1]) == ["knn_vote_10, seed 1", "quick, seed 1"]  # other rows
-    monkeypatch.setattr(runner, "package_hash", lambda: "another")
+    monkeypatch.setattr(runner, "package_hash", lambda kind: "another")
     assert run([0, 1]) == ["quick, seed 0", "quick, seed 1"]
     assert len(store.read_runs(runs_file)) == 4
     assert len(runs_file.read_text().splitlines()) == 7
@@ -398,13 +398,22 @@ def test_failed_runs_are_noted_and_tried_again(tmp_path, monkeypatch):
     }
 
 
-def test_package_hash_follows_the_source(tmp_path, monkeypatch):
-    (tmp_path / "__init__.py").write_text("a = 1")
+@pytest.mark.parametrize(
+    ("room", "kinds"),
+    [
+        ("retrieval", {"classification", "label_issues"}),
+        ("cleaning", {"label_issues"}),
+        ("label_noise", set()),
+    ],
+)
+def test_package_hash_follows_the_source_that_a_run_depends_on(room, kinds, tmp_path, monkeypatch):
+    (tmp_path / room).mkdir()
+    (tmp_path / room / "_file.py").write_text("a = 1")
     monkeypatch.setattr(store.skdiffusion_label, "__file__", str(tmp_path / "__init__.py"))
-    before = store.package_hash()
-    assert before == store.package_hash()
-    (tmp_path / "__init__.py").write_text("a = 2")
-    assert before != store.package_hash()
+    before = {kind: store.package_hash(kind) for kind in ("classification", "label_issues")}
+    assert before == {kind: store.package_hash(kind) for kind in before}
+    (tmp_path / room / "_file.py").write_text("a = 2")
+    assert {kind for kind in before if store.package_hash(kind) != before[kind]} == kinds
 
 
 def test_training_loop_is_timed_beside_its_matrix_products(tmp_path):

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,8 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import recall_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances, recall_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsTransformer, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +22,7 @@ from skdiffusion_label._prediction import build_model
 from skdiffusion_label._torch import arrays_to_module
 from skdiffusion_label._validation import hold_out
 from skdiffusion_label.diffusion import LabelDiffusion
+from skdiffusion_label.label_noise import margin_noise
 
 DATASETS = ["cifar", "clothing1m", "food101n", "webvision"]
 MISSING_DEVICE = "cuda:63"
@@ -30,15 +34,6 @@ def digits_classifier(noisy_digits):
     clf = LRADiffusionClassifier(n_neighbors=10, retrieval_space="features", hidden_size=64)
     clf.set_params(noise_schedule="cosine", prediction_type="logits", temperature=1.0)
     return clf.set_params(max_iter=25, learning_rate=1e-2, random_state=0).fit(X, y_given)
-
-
-@pytest.fixture(scope="module")
-def purifier(digits_classifier, noisy_digits):
-    """Return a classifier whose labels to learn from are uncertain, so that given ones count."""
-    X, _, y_given = noisy_digits
-    clf = clone(digits_classifier).set_params(label_aggregation="vote", max_iter=60)
-    clf.set_params(label_weighting="uniform")
-    return clf.fit(X, y_given)
 
 
 def held_out_rows(clf, n_samples):
@@ -281,41 +276,99 @@ def test_the_number_of_sampled_labels_must_be_a_positive_integer(n_samples, erro
         fitted.sample_labels(X, n_samples)
 
 
+# Graph of neighbors
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_graph_holds_the_distances_to_the_neighbors(metric, fast, blobs):
+    X, _, y = blobs
+    X = np.vstack([X, np.zeros(X.shape[1])])
+    clf = LRADiffusionClassifier(**{**fast, "metric": metric, "n_neighbors": 5})
+    clf.fit(X, np.append(y, 0))
+    graph = clf.kneighbors_graph(X)
+    assert graph.shape == (len(X), len(X))
+    indices = graph.indices.reshape(len(X), 5)
+    assert_array_equal(np.sort(indices, axis=1), np.sort(clf.neighbors_, axis=1))
+    distances = pairwise_distances(X, metric=metric)
+    expected = np.take_along_axis(distances, indices, axis=1)
+    assert_allclose(graph.data.reshape(len(X), 5), expected, atol=1e-7)
+    assert (np.diff(graph.data.reshape(len(X), 5), axis=1) >= 0).all()
+    again = clone(clf).fit(X, np.append(y, 0), neighbors=graph)
+    assert_array_equal(again.neighbors_, indices)
+
+
+def test_graph_is_that_of_the_training_rows(fitted, blobs):
+    with pytest.raises(ValueError, match="X must be the 200 training rows, got 3 rows"):
+        fitted.kneighbors_graph(blobs[0][:3])
+
+
 # Purified labels
 
 
-def test_purifying_at_the_last_timestep_ignores_the_given_label(purifier, noisy_digits):
+def test_purifying_at_the_last_timestep_ignores_the_given_label(digits_classifier, noisy_digits):
     X, _, y = noisy_digits
-    last = purifier.n_timesteps - 1
-    proba = purifier.purify_proba(X, y, last)
-    assert_allclose(purifier.purify_proba(X, (y + 1) % 10, last), proba, atol=0.01)
+    last = digits_classifier.n_timesteps - 1
+    proba = digits_classifier.purify_proba(X, y, last)
+    assert_allclose(digits_classifier.purify_proba(X, (y + 1) % 10, last), proba, atol=0.01)
     # One step from the same starts.
-    assert_allclose(purifier.predict_proba(X), proba, atol=0.01)
+    assert_allclose(digits_classifier.predict_proba(X), proba, atol=0.01)
 
 
-def test_purifying_at_the_first_timestep_keeps_the_given_label(purifier, noisy_digits):
+def test_purifying_at_the_first_timestep_keeps_the_given_label(digits_classifier, noisy_digits):
     X, _, _ = noisy_digits
     y = np.random.default_rng(0).integers(10, size=len(X))
-    assert np.mean(purifier.purify_labels(X, y, 0) == y) > 0.95
+    assert np.mean(digits_classifier.purify_labels(X, y, 0) == y) > 0.95
 
 
-def test_purified_labels_are_more_often_right_than_given_ones(purifier, noisy_digits):
+def test_purified_labels_are_more_often_right_than_given_ones(digits_classifier, noisy_digits):
     X, y, y_given = noisy_digits
-    purified = purifier.purify_labels(X, y_given)
+    purified = digits_classifier.purify_labels(X, y_given)
     assert np.mean(purified == y) > np.mean(y_given == y) + 0.25
-    proba = purifier.purify_proba(X, y_given)
+    proba = digits_classifier.purify_proba(X, y_given)
     assert proba.dtype == np.float64
     assert_allclose(proba.sum(axis=1), 1)
     assert_array_equal(purified, proba.argmax(axis=1))
 
 
-def test_a_given_label_raises_its_own_probability(purifier, noisy_digits):
+def test_a_given_label_raises_its_own_probability(digits_classifier, noisy_digits):
     X, _, y = noisy_digits
     rows = np.arange(len(X))
-    timestep = purifier.n_timesteps // 2
-    with_label = purifier.purify_proba(X, y, timestep)[rows, y]
-    with_another = purifier.purify_proba(X, (y + 1) % 10, timestep)[rows, y]
+    timestep = digits_classifier.n_timesteps // 4
+    with_label = digits_classifier.purify_proba(X, y, timestep)[rows, y]
+    with_another = digits_classifier.purify_proba(X, (y + 1) % 10, timestep)[rows, y]
     assert with_label.mean() > with_another.mean() + 0.01
+
+
+def without_eyes_for_the_label(clf):
+    """Return a copy whose denoiser sees neither the diffused label nor the timestep."""
+    blind = copy.deepcopy(clf)
+    for name, weights in blind.weights_.items():
+        if name.startswith("label_input"):
+            weights[...] = 0
+        elif name.startswith("gates"):
+            weights[...] = weights[:1]
+    return blind
+
+
+def test_purified_probabilities_are_bayes_rule_on_trusted_evidence(blobs):
+    X, y, _ = blobs
+    rng = np.random.default_rng(0)
+    y_given = np.where(rng.random(len(y)) < 0.3, (y + 1) % 3, y)
+    clf = LRADiffusionClassifier(n_neighbors=10, max_iter=30, random_state=0).fit(X, y_given)
+    assert clf.label_trust_ > 0
+    blind = without_eyes_for_the_label(clf)
+    expected = blind.predict_proba(X) * np.exp(blind._evidence[:, y_given].T)
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert_allclose(blind.purify_proba(X, y_given), expected, atol=1e-5)
+
+
+def test_given_labels_that_depend_on_the_features_are_not_trusted(noisy_digits):
+    X, y, _ = noisy_digits
+    easy = LogisticRegression(C=0.01, max_iter=5000).fit(X / 16, y).predict_proba(X / 16)
+    y_given = margin_noise(y, easy, noise_rate=0.2, random_state=0)
+    clf = LRADiffusionClassifier(max_iter=60, random_state=0).fit(X, y_given)
+    assert clf.label_trust_ == 0
+    assert_allclose(clf.purify_proba(X, y_given), clf.predict_proba(X), atol=0.02)
 
 
 def test_only_known_labels_can_be_purified(fitted, blobs):

@@ -90,7 +90,7 @@ def _run_methods(kind, task, methods, seed, runs_file, time_limit, log):
                 "seed": seed,
                 "model": describe_model(model) if hasattr(model, "fit") else method.description,
                 "data": fingerprint,
-                "package": package_hash() if method.is_ours else None,
+                "package": package_hash(kind.name) if method.is_ours else None,
             }
             if find_run(read_runs(runs_file), identity):
                 continue

@@ -66,7 +66,7 @@ def run_training_loop(task, repeats, runs_file, *, log=print):
         "seed": 0,
         "model": f"{N_EPOCHS} epochs, {repeats} repeats",
         "data": "random",
-        "package": package_hash(),
+        "package": package_hash("training_loop"),
     }
     if find_run(read_runs(runs_file), identity):
         return

@@ -39,12 +39,18 @@ def find_run(runs, identity):
     return None
 
 
-def package_hash():
-    """Return a checksum of the package's source."""
+def package_hash(kind):
+    """Return a checksum of the package's source, of what a ``kind`` of run depends on.
+
+    The checksum of the data stands for the noise in them, and only label issues are cleaned.
+    """
+    unused = {"label_noise"} if kind == "label_issues" else {"label_noise", "cleaning"}
     folder = Path(skdiffusion_label.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
-        digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+        parts = path.relative_to(folder).parts
+        if parts[0] not in unused:
+            digest.update("/".join(parts).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -3,8 +3,8 @@
 from skdiffusion_label.diffusion._denoiser import LabelDenoiser
 from skdiffusion_label.diffusion._forward import (
     add_noise,
+    label_evidence,
     label_from_noise,
-    label_posterior,
     noise_from_label,
 )
 from skdiffusion_label.diffusion._model import PREDICTION_TYPES, SAMPLERS, LabelDiffusion
@@ -40,8 +40,8 @@ __all__ = [
     "first_timestep_with_signal",
     "fit_temperature",
     "forward_posterior",
+    "label_evidence",
     "label_from_noise",
-    "label_posterior",
     "noise_from_label",
     "sampling_timesteps",
     "train_denoiser",

@@ -33,21 +33,12 @@ def noise_from_label(
     return (y_t - _drift(signal, prior_mean) - signal * y_0) / sigma
 
 
-def label_posterior(
-    label_distributions: Tensor,
-    y_t: Tensor,
-    t: Tensor,
-    schedule: NoiseSchedule,
-    prior_mean: Tensor | None = None,
+def label_evidence(
+    y_t: Tensor, t: Tensor, schedule: NoiseSchedule, prior_mean: Tensor | None = None
 ) -> Tensor:
-    """Return p(y_0 | y_t) (..., k) of labels that were drawn from ``label_distributions``.
-
-    The distributions need not sum to one. By Bayes' rule, each class's probability is multiplied by
-    the density of ``y_t`` around its one-hot label.
-    """
+    """Return log p(y_t | class) (..., k) up to a constant: what ``y_t`` says about its label."""
     signal, sigma = schedule.signal_and_noise(t, y_t)
-    evidence = signal * (y_t - _drift(signal, prior_mean)) / sigma.square()
-    return (label_distributions.clamp(min=1e-30).log() + evidence).softmax(dim=-1)
+    return signal * (y_t - _drift(signal, prior_mean)) / sigma.square()
 
 
 def _drift(signal: Tensor, prior_mean: Tensor | None) -> Tensor | float:

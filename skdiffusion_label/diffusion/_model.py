@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from skdiffusion_label.diffusion._denoiser import Condition, LabelDenoiser
-from skdiffusion_label.diffusion._forward import add_noise, label_from_noise, label_posterior
+from skdiffusion_label.diffusion._forward import add_noise, label_evidence, label_from_noise
 from skdiffusion_label.diffusion._samplers import (
     ddim_steps,
     ddpm_steps,
@@ -28,7 +28,9 @@ class LabelDiffusion(nn.Module):
     """Loss and reverse process of label diffusion.
 
     ``prediction_type`` names what the denoiser's output means: the added noise ("epsilon", as
-    published), the clean one-hot label ("sample"), or its class logits ("logits").
+    published), the clean one-hot label ("sample"), or its class logits ("logits"). The diffused
+    label's evidence is added to the logits in closed form: by Bayes' rule, p(label | features, y_t)
+    is proportional to p(label | features) p(y_t | label). The denoiser is left with the features.
     """
 
     def __init__(self, denoiser: LabelDenoiser, schedule: NoiseSchedule, prediction_type: str):
@@ -58,9 +60,10 @@ class LabelDiffusion(nn.Module):
         output = self.denoiser(y_t, t, self.denoiser.encode(features))
         if self.prediction_type == "epsilon":
             return weights @ (noise - output).square().mean(dim=1)
-        target = label_posterior(label_distributions, y_t, t, self.schedule, prior_mean)
+        evidence = label_evidence(y_t, t, self.schedule, prior_mean)
+        target = (label_distributions.clamp(min=1e-30).log() + evidence).softmax(dim=1)
         if self.prediction_type == "logits":
-            return weights @ cross_entropy(output, target, reduction="none")
+            return weights @ cross_entropy(output + evidence, target, reduction="none")
         return weights @ (target - output).square().mean(dim=1)
 
     def predict_label(
@@ -69,7 +72,8 @@ class LabelDiffusion(nn.Module):
         """Return the expected clean label (..., b, k), within [0, 1]."""
         output = self.denoiser(y_t, t, condition)
         if self.prediction_type == "logits":
-            return output.softmax(dim=-1)
+            evidence = label_evidence(y_t, t, self.schedule, prior_mean)
+            return (output + evidence).softmax(dim=-1)
         if self.prediction_type == "epsilon":
             output = label_from_noise(y_t, output, t, self.schedule, prior_mean)
         return output.clamp(0, 1)

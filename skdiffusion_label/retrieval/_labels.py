@@ -131,8 +131,8 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
     for _ in range(_N_ROUNDS):
         weighted = by_class_posterior * weight[:, None]
         counts = [np.bincount(y_codes, column, minlength=n_classes) for column in weighted.T]
-        transition = _smoothed_transition(np.stack(counts))
-        neighbor_transition = _smoothed_transition((posterior * weight[:, None]).T @ evidence)
+        transition = smoothed_transition(np.stack(counts))
+        neighbor_transition = smoothed_transition((posterior * weight[:, None]).T @ evidence)
         by_neighbors, by_class, by_place = infer(transition, neighbor_transition, local_share, 1)
         joint = by_neighbors * (by_class + by_place)
         foretold = np.maximum(joint.sum(axis=1, keepdims=True), 1e-12)
@@ -167,7 +167,7 @@ def _margin_strata(votes, takes_part):
     return np.searchsorted(quantiles, margins)
 
 
-def _smoothed_transition(counts):
+def smoothed_transition(counts):
     """Shrink rows of counts towards a matrix with one noise rate for all classes."""
     n_classes = len(counts)
     right = np.trace(counts) / max(counts.sum(), 1e-12)

@@ -183,6 +183,42 @@ def check_neighbors(neighbors, n_samples):
     return self_last(indices)[:, :-1]
 
 
+def neighbors_graph(features, neighbors, *, metric="cosine"):
+    """Return a sparse graph of the distances to ``neighbors``.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, n_features)
+        Training rows.
+    neighbors : ndarray of shape (n_samples, n_neighbors)
+        Indices of training rows.
+    metric : {"cosine", "euclidean"}, default="cosine"
+        Metric of the distances.
+
+    Returns
+    -------
+    csr_matrix of shape (n_samples, n_samples), dtype=float64
+        Row by row the distances to the neighbors, the smallest first.
+    """
+    n_samples, n_neighbors = neighbors.shape
+    distances = np.empty(neighbors.shape)
+    points = features
+    if metric == "cosine":
+        norms = np.linalg.norm(features, axis=1, keepdims=True)
+        points = features / np.where(norms == 0, 1, norms)
+    for column, neighbor in enumerate(neighbors.T):
+        if metric == "cosine":
+            similarity = np.einsum("nd,nd->n", points, points[neighbor])
+            distances[:, column] = (1 - similarity).clip(min=0)
+        else:
+            distances[:, column] = np.linalg.norm(points - points[neighbor], axis=1)
+    order = np.argsort(distances, axis=1, kind="stable")
+    indices = np.take_along_axis(neighbors, order, axis=1).ravel()
+    distances = np.take_along_axis(distances, order, axis=1).ravel()
+    starts = np.arange(0, n_samples * n_neighbors + 1, n_neighbors)
+    return sparse.csr_matrix((distances, indices, starts), shape=(n_samples, n_samples))
+
+
 def _graph_indices(graph, n_samples):
     if graph.shape != (n_samples, n_samples):
         raise ValueError(

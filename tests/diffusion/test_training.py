@@ -13,7 +13,7 @@ from skdiffusion_label.diffusion import (
     TrainingSettings,
     _training,
     add_noise,
-    label_posterior,
+    label_evidence,
     train_denoiser,
 )
 from skdiffusion_label.diffusion._training import (
@@ -137,8 +137,10 @@ def test_loss_is_the_weighted_mean_of_each_row_s_error(prediction_type, prior):
     y_0 = torch.eye(3)[codes]
     y_t = add_noise(y_0, noise, t, model.schedule, data.prior_mean)
     output = model.denoiser(y_t, t, model.denoiser.encode(data.features))
-    posterior = label_posterior(distributions, y_t, t, model.schedule, data.prior_mean)
+    evidence = label_evidence(y_t, t, model.schedule, data.prior_mean)
+    posterior = (distributions.log() + evidence).softmax(dim=1)
     if prediction_type == "logits":
+        output = output + evidence
         errors = output.logsumexp(dim=1) - (posterior * output).sum(dim=1)
     else:
         target = posterior if prediction_type == "sample" else noise
@@ -219,9 +221,10 @@ def test_expected_target_has_the_mean_gradient_of_drawn_labels_and_less_variance
     y_0 = torch.eye(3, dtype=torch.float64)[codes]
     y_t = add_noise(y_0, noise, t, model.schedule)
     output = model.denoiser(y_t, t, model.denoiser.encode(features)).detach()
-    guess = output.softmax(dim=1) if prediction_type == "logits" else output
+    evidence = label_evidence(y_t, t, model.schedule)
+    guess = (output + evidence).softmax(dim=1) if prediction_type == "logits" else output
     drawn = guess - y_0
-    expected = guess - label_posterior(distributions, y_t, t, model.schedule)
+    expected = guess - (distributions.log() + evidence).softmax(dim=1)
     spread = (drawn - expected).std(dim=0) / n**0.5
     assert ((drawn - expected).mean(dim=0).abs() < 4 * spread).all()
     assert (expected.var(dim=0) < drawn.var(dim=0)).all()
