@@ -64,12 +64,17 @@ def train_denoiser(
     # Batch normalization needs two rows in each batch.
     n_batches = max(1, min(math.ceil(len(data) / settings.batch_size), len(data) // 2))
     n_updates = settings.n_epochs * n_batches
+    # Logits know the diffused label's evidence beforehand: its early timesteps teach little, and
+    # half of the rows are spent where prediction starts.
+    start = model.timesteps(1)[0] if model.prediction_type == "logits" else None
     update = 0
     for _ in range(settings.n_epochs):
         model.train()
         total = torch.zeros((), device=data.features.device)
         order = torch.randperm(len(data), generator=generator).to(data.features.device)
-        for batch in draw_batches(data, order, n_batches, settings, model.schedule, generator):
+        for batch in draw_batches(
+            data, order, n_batches, settings, model.schedule, generator, start
+        ):
             # At the middle of the update, so that the first one of a warm-up moves too.
             progress = (update + 0.5) / n_updates
             factor = learning_rate_factor(progress, settings.warmup_fraction)
@@ -109,10 +114,13 @@ def warmed_up_decay(ema_decay: float, update: int) -> float:
     return min(ema_decay, (1 + update) / (10 + update))
 
 
-def antithetic_timesteps(n: int, n_timesteps: int, generator: torch.Generator) -> Tensor:
-    """Draw ``n`` timesteps in pairs that mirror each other, one after the other."""
-    half = torch.randint(0, n_timesteps, ((n + 1) // 2,), generator=generator)
-    return torch.stack([half, n_timesteps - 1 - half], dim=1).flatten()[:n]
+def draw_timesteps(
+    n: int, n_timesteps: int, generator: torch.Generator, start: int | None = None
+) -> Tensor:
+    """Draw ``n`` timesteps: every second one uniformly, followed by its mirror or by ``start``."""
+    drawn = torch.randint(0, n_timesteps, ((n + 1) // 2,), generator=generator)
+    others = n_timesteps - 1 - drawn if start is None else torch.full_like(drawn, start)
+    return torch.stack([drawn, others], dim=1).flatten()[:n]
 
 
 def draw_labels(distributions: Tensor, uniforms: Tensor) -> Tensor:
@@ -147,10 +155,12 @@ def draw_batches(
     settings: TrainingSettings,
     schedule: NoiseSchedule,
     generator: torch.Generator,
+    start: int | None = None,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]]:
     """Yield what ``LabelDiffusion.loss`` takes for each batch of the rows in ``order``.
 
-    Labels, noise and timesteps are drawn for all batches at once. Instead of weighing drawn labels
+    Labels, noise and timesteps are drawn for all batches at once; half of the timesteps are
+    ``start``, if there is one. Instead of weighing drawn labels
     by class and agreement, labels are drawn in proportion to these weights, and rows are weighed by
     what theirs sum to.
     """
@@ -159,7 +169,7 @@ def draw_batches(
     # All draws come from one generator on the CPU: the same numbers on every device.
     uniforms = torch.rand(len(order), generator=generator).to(device)
     noise = torch.randn(distributions.shape, generator=generator).to(device)
-    t = antithetic_timesteps(len(order), schedule.n_timesteps, generator).to(device)
+    t = draw_timesteps(len(order), schedule.n_timesteps, generator, start).to(device)
     if settings.label_weighting == "agreement":
         distributions = distributions.square()
     if data.class_weight is not None:

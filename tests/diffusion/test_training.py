@@ -17,9 +17,9 @@ from skdiffusion_label.diffusion import (
     train_denoiser,
 )
 from skdiffusion_label.diffusion._training import (
-    antithetic_timesteps,
     draw_batches,
     draw_labels,
+    draw_timesteps,
     drop_features,
     learning_rate_factor,
     warmed_up_decay,
@@ -58,8 +58,8 @@ def train(model, data, seed=0, **settings):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 64, 65])
 @pytest.mark.parametrize("n_timesteps", [1, 2, 5, 1000])
-def test_antithetic_timesteps_are_mirrored_pairs_within_range(n, n_timesteps):
-    t = antithetic_timesteps(n, n_timesteps, generator())
+def test_timesteps_are_mirrored_pairs_within_range(n, n_timesteps):
+    t = draw_timesteps(n, n_timesteps, generator())
     assert t.shape == (n,)
     assert t.dtype == torch.int64
     assert int(t.min()) >= 0
@@ -67,12 +67,30 @@ def test_antithetic_timesteps_are_mirrored_pairs_within_range(n, n_timesteps):
     assert torch.equal(t[1::2], n_timesteps - 1 - t[: n - 1 : 2])
 
 
-def test_antithetic_timesteps_are_uniform():
-    t = antithetic_timesteps(40_001, 10, generator())
+def test_timesteps_are_uniform():
+    t = draw_timesteps(40_001, 10, generator())
     frequencies = torch.bincount(t, minlength=10) / len(t)
     assert (frequencies - 0.1).abs().max() < 4 * (0.1 * 0.9 / 20_000) ** 0.5
     # A batch's mean timestep hardly varies: only the first of the odd pairs is alone.
     assert float(t.double().mean()) == pytest.approx(4.5, abs=9 / len(t) * 2)
+
+
+def test_every_second_timestep_is_the_start():
+    t = draw_timesteps(40_001, 10, generator(), start=7)
+    assert (t[1::2] == 7).all()
+    frequencies = torch.bincount(t[::2], minlength=10) / 20_001
+    assert (frequencies - 0.1).abs().max() < 4 * (0.1 * 0.9 / 20_000) ** 0.5
+
+
+@PREDICTION_TYPES
+def test_half_of_the_rows_are_trained_where_prediction_starts(prediction_type, monkeypatch):
+    model, data = make_model(prediction_type=prediction_type), make_data(40)
+    seen, loss = [], model.loss
+    monkeypatch.setattr(model, "loss", lambda *batch: seen.append(batch[3]) or loss(*batch))
+    for _ in train_denoiser(model, data, TrainingSettings(1, batch_size=8), generator()):
+        pass
+    at_start = (torch.cat(seen)[1::2] == model.timesteps(1)[0]).all()
+    assert bool(at_start) == (prediction_type == "logits")
 
 
 # Labels
