@@ -24,7 +24,7 @@ ALLOWED_ROOMS = {
     "embedding": {"_torch"},
     "label_noise": set(),
     "datasets": set(),
-    "cleaning": {"_torch"},
+    "cleaning": {"LRADiffusionClassifier"},  # its default estimator, by the public name
     "inspection": {"_torch"},
 }
 # Third-party packages that a room may import: at module level, and inside functions.
@@ -32,6 +32,7 @@ ALLOWED_PACKAGES = {
     "diffusion": ({"torch"}, set()),
     "retrieval": ({"numpy", "scipy", "torch"}, {"pynndescent"}),
     "label_noise": ({"numpy", "scipy", "sklearn"}, set()),
+    "cleaning": ({"numpy", "scipy", "sklearn"}, {"pandas"}),
 }
 HEAVY_PACKAGES = {"matplotlib", "numba", "open_clip", "pandas", "pynndescent", "torchvision"}
 FORBIDDEN_NAMES = {"common", "helpers", "utils"}

@@ -254,7 +254,8 @@ def test_fit_sees_the_given_labels_and_nothing_else(
     folders = []
 
     def rank(X, y):
-        return -Recorder().fit(X, y).predict_proba(X)[np.arange(len(y)), y]
+        proba = Recorder().fit(X, y).predict_proba(X)
+        return rankers.Judgement(-proba[np.arange(len(y)), y])
 
     def read_arrays(folder):
         folders.append(sorted(path.name for path in folder.iterdir()))
@@ -297,8 +298,12 @@ def test_every_ranking_puts_wrong_labels_first(name, monkeypatch):
     given, truth = blobs_task(is_redrawn=True).draw(0)
     quick = {"max_iter": 40, "retrieval_space": "features", "n_neighbors": 10}
     monkeypatch.setattr(rankers, "lra", lambda seed: methods.lra(seed, **quick))
-    suspicion = rankers.RANKERS[name].make(0)(given.X_train.astype(np.float32), given.y_given)
-    assert scores.score_ranking(given.y_given != truth.y_clean, suspicion)["auroc"] > 0.8
+    judgement = rankers.RANKERS[name].make(0)(given.X_train.astype(np.float32), given.y_given)
+    found = scores.score_judgement(truth.y_clean, given.y_given, judgement)
+    assert found["auroc"] > 0.8
+    assert found.get("f1", 1) > 0.5
+    given_accuracy = np.mean(given.y_given == truth.y_clean)
+    assert found.get("clean_label_accuracy", 1) > given_accuracy + 0.05
 
 
 def test_without_retrieval_diffusion_sees_the_given_labels():

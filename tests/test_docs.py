@@ -84,13 +84,13 @@ def test_changes_name_what_is_public():
 
 def test_reference_lists_what_is_public():
     reference = (ROOT / "docs" / "api.rst").read_text()
-    for room in (retrieval, label_noise, skdiffusion_label):
+    for room in (cleaning, retrieval, label_noise, skdiffusion_label):
         for name in set(room.__all__) - {"__version__", "RETRIEVAL_SPACES", "Retrieval"}:
             assert re.search(rf"\b{name}\b", reference), name
 
 
 def test_every_public_function_has_a_docstring():
-    for room in (diffusion, label_noise, retrieval, skdiffusion_label):
+    for room in (cleaning, diffusion, label_noise, retrieval, skdiffusion_label):
         for name in room.__all__:
             value = getattr(room, name)
             if inspect.isroutine(value) or inspect.isclass(value):

@@ -28,13 +28,13 @@ def fit_and_predict(method, seed, folder):
 
 
 def rank_labels(method, seed, folder):
-    """Return the suspicion of each given label in ``folder``."""
+    """Return what a method says about each given label in ``folder``."""
     arrays = read_arrays(folder)
     rank = RANKERS[method].make(seed)
     result = {}
     with measured(result):
         watch = Stopwatch()
-        result["suspicion"] = rank(arrays["X_train"], arrays["y_given"])
+        result["judgement"] = rank(arrays["X_train"], arrays["y_given"])
         result["fit_seconds"] = watch.lap()
     return result
 

@@ -6,14 +6,35 @@ import math
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import dropout, log_softmax
 
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label._torch import limited_threads
+from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.diffusion import LabelDenoiser, TrainingSettings
 from skdiffusion_label.diffusion._training import learning_rate_factor, warmed_up_decay
 from skdiffusion_label.retrieval import retrieve_labels
+
+
+class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
+    """Logistic regression on labels that LabelCleaner has mended."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Mend the labels, then fit."""
+        ours = LRADiffusionClassifier(random_state=self.random_state)
+        X, y = LabelCleaner(ours).fit_resample(X, y)
+        self.model_ = LogisticRegression(max_iter=200).fit(X, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        """Return logistic regression's probabilities."""
+        return self.model_.predict_proba(X)
 
 
 class WithoutRetrieval(LRADiffusionClassifier):

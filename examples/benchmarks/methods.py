@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from heads import RetrievalVote, SoftLabelNetwork, WithoutRetrieval
+from heads import CleanedLogisticRegression, RetrievalVote, SoftLabelNetwork, WithoutRetrieval
 from peers import (
     CleanLogisticRegression,
     clean_learning,
@@ -30,6 +30,7 @@ class Method:
     description: str
     is_random: bool = True
     is_ours: bool = False
+    cleans: bool = False
 
 
 def lra(seed, **options):
@@ -51,6 +52,12 @@ OURS = {
     "lra_published": _changed(
         'LRADiffusionClassifier with published_settings("cifar"), all 200 epochs',
         **published_settings("cifar"),
+    ),
+    "lra_cleaned_logistic": Method(
+        lambda seed: CleanedLogisticRegression(random_state=seed),
+        "logistic_regression_default on what LabelCleaner.fit_resample returns",
+        is_ours=True,
+        cleans=True,
     ),
 }
 PEERS = {

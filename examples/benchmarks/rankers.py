@@ -1,5 +1,7 @@
 """Suspicion of each given label: rows and given labels in, a number for each row out."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from methods import Method, lra
 from peers import random_forest, tuned_logistic_regression
@@ -10,24 +12,53 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skdiffusion_label.cleaning import LabelCleaner
+
 N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a method says about each given label.
+
+    The higher the ``suspicion``, the more likely it is wrong; ``p_error`` is the probability that
+    it is. ``is_issue`` is the method's own verdict, ``clean_labels`` what it would mend them to.
+    """
+
+    suspicion: np.ndarray
+    p_error: np.ndarray | None = None
+    is_issue: np.ndarray | None = None
+    clean_labels: np.ndarray | None = None
+
+
+def by_cleaner(X, y, seed):
+    """Return what LabelCleaner finds."""
+    cleaner = LabelCleaner(lra(seed)).fit(X, y)
+    issues = cleaner.label_issues_
+    p_error = issues["p_label_error"].to_numpy()
+    return Judgement(p_error, p_error, issues["is_label_issue"].to_numpy(), cleaner.clean_labels_)
 
 
 def by_retrieval(X, y, seed):
     """Return how little our retrieval believes the given label."""
-    return 1 - _of_given(lra(seed).fit(X, y).label_distributions_, y)
+    distributions = lra(seed).fit(X, y).label_distributions_
+    return Judgement(
+        1 - _of_given(distributions, y), clean_labels=np.unique(y)[distributions.argmax(axis=1)]
+    )
 
 
-def by_purifying(X, y, seed):
-    """Return how little our diffusion believes the given label, knowing it."""
-    return 1 - _of_given(lra(seed).fit(X, y).purify_proba(X, y), y)
+def by_posterior(X, y, seed):
+    """Return how little our classifier believes the given label when it sees the row alone."""
+    proba = lra(seed).fit(X, y).predict_proba(X)
+    return Judgement(1 - _of_given(proba, y), clean_labels=np.unique(y)[proba.argmax(axis=1)])
 
 
 def by_k_disagreement(X, y, seed, n_neighbors=10):
     """Return the share of the nearest neighbors whose given label is another."""
     del seed
     search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine", algorithm="brute").fit(X)
-    return np.mean(y[search.kneighbors(return_distance=False)] != y[:, None], axis=1)
+    others = y[search.kneighbors(return_distance=False)] != y[:, None]
+    return Judgement(np.mean(others, axis=1))
 
 
 def by_datalab_rule(X, y, seed):
@@ -39,7 +70,7 @@ def by_datalab_rule(X, y, seed):
     vote = KNeighborsClassifier(11).fit(X, y)
     counts = vote.predict_proba(X) * 11
     counts[np.arange(len(y)), y] = np.maximum(counts[np.arange(len(y)), y] - 1, 0)
-    return 1 - _of_given(counts / counts.sum(axis=1, keepdims=True), y)
+    return Judgement(1 - _of_given(counts / counts.sum(axis=1, keepdims=True), y))
 
 
 def by_mcs(X, y, seed, n_steps=20):
@@ -58,12 +89,13 @@ def by_mcs(X, y, seed, n_steps=20):
         is_left = rng.random(len(y)) < _of_given(proba, y)
         if len(np.unique(y[is_left])) < len(np.unique(y)):
             break
-    return 1 - n_left / n_steps
+    return Judgement(1 - n_left / n_steps)
 
 
 def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
-    """Return 1 - cleanlab's label quality score of out-of-fold probabilities."""
+    """Return 1 - cleanlab's label quality score of out-of-fold probabilities, and its issues."""
     try:
+        from cleanlab.filter import find_label_issues
         from cleanlab.rank import get_label_quality_scores
     except ImportError as error:
         raise ImportError(
@@ -72,7 +104,10 @@ def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
     classifier = tuned_logistic_regression(X, y) if model == "logistic" else random_forest(seed)
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
     proba = cross_val_predict(classifier, X, y, cv=folds, method="predict_proba")
-    return 1 - get_label_quality_scores(y, proba, method=score, adjust_pred_probs=adjust)
+    quality = get_label_quality_scores(y, proba, method=score, adjust_pred_probs=adjust)
+    is_issue = find_label_issues(y, proba, n_jobs=1)
+    clean_labels = np.where(is_issue, np.unique(y)[proba.argmax(axis=1)], y)
+    return Judgement(1 - quality, 1 - _of_given(proba, y), is_issue, clean_labels)
 
 
 def _of_given(proba, y):
@@ -91,8 +126,11 @@ def _ranker(rank, description, **options):
 
 
 RANKERS = {
-    "lra": _ranker(by_retrieval, "1 - label_distributions_ of the given label", is_ours=True),
-    "lra_purify": _ranker(by_purifying, "1 - purify_proba of the given label", is_ours=True),
+    "label_cleaner": _ranker(by_cleaner, "LabelCleaner with its defaults, one fit", is_ours=True),
+    "lra_retrieval": _ranker(
+        by_retrieval, "1 - label_distributions_ of the given label", is_ours=True
+    ),
+    "lra_posterior": _ranker(by_posterior, "1 - predict_proba of the given label", is_ours=True),
     "cleanlab_self_confidence": _cleanlab(
         "logistic regression with chosen C, self confidence", score="self_confidence"
     ),

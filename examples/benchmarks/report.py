@@ -11,6 +11,8 @@ TITLES = {
     "calibration_error": ("Expected calibration error", ".3f"),
     "auroc": ("AUROC", ".3f"),
     "auprc": ("AUPRC", ".3f"),
+    "f1": ("F1 score of the verdicts", ".3f"),
+    "clean_label_accuracy": ("Accuracy of the mended labels", ".3f"),
     "share_of_retrieved_labels_right": ("Share of right labels among the most retrieved", ".3f"),
     "fit_seconds": ("Fit time (s)", ".3g"),
     "predict_seconds": ("Prediction time (s)", ".3g"),

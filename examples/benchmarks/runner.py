@@ -8,7 +8,7 @@ from child import run_in_child, shared_folder
 from fits import fit_and_predict, rank_labels
 from methods import METHODS, Method
 from rankers import RANKERS
-from scores import all_class_proba, score_proba, score_ranking
+from scores import all_class_proba, score_judgement, score_proba
 from store import append_run, circumstances, describe_model, find_run, package_hash, read_runs
 from tasks import check_noise
 
@@ -38,8 +38,8 @@ def score_classifier(result, given, truth):
 
 
 def score_issues(result, given, truth):
-    """Score suspicions of given labels."""
-    return score_ranking(given.y_given != truth.y_clean, result.pop("suspicion"))
+    """Score what is said of given labels."""
+    return score_judgement(truth.y_clean, given.y_given, result.pop("judgement"))
 
 
 CLASSIFICATION = Kind("classification", fit_and_predict, METHODS, score_classifier)
@@ -66,6 +66,12 @@ def run_tasks(kind, tasks, methods, seeds, runs_file, *, time_limit=None, log=pr
                 _run_methods(kind, task, due, seed, runs_file, time_limit, log)
 
 
+def _package_of(method, kind):
+    if not method.is_ours:
+        return None
+    return package_hash(LABEL_ISSUES.name if method.cleans else kind.name)
+
+
 def _run_methods(kind, task, methods, seed, runs_file, time_limit, log):
     given, truth = task.draw(seed if task.is_redrawn else 0)
     described = {
@@ -90,7 +96,7 @@ def _run_methods(kind, task, methods, seed, runs_file, time_limit, log):
                 "seed": seed,
                 "model": describe_model(model) if hasattr(model, "fit") else method.description,
                 "data": fingerprint,
-                "package": package_hash(kind.name) if method.is_ours else None,
+                "package": _package_of(method, kind),
             }
             if find_run(read_runs(runs_file), identity):
                 continue

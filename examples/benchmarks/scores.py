@@ -1,16 +1,19 @@
 """Scores of class probabilities and of rankings."""
 
 import numpy as np
-from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
 
 def expected_calibration_error(y_true, proba, n_bins=15):
-    """Return the mean gap of accuracy and top probability in equal-width bins, weighted by rows."""
-    confidence = proba.max(axis=1)
-    is_right = proba.argmax(axis=1) == y_true
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gaps = np.bincount(bins, is_right - confidence, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(y_true))
+    """Return the calibration error of the most probable class."""
+    return calibration_error(proba.argmax(axis=1) == y_true, proba.max(axis=1), n_bins)
+
+
+def calibration_error(happened, probability, n_bins=15):
+    """Return the mean gap of frequency and probability in equal-width bins, weighted by rows."""
+    bins = np.minimum((probability * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, happened - probability, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(probability))
 
 
 def score_proba(y_true, proba):
@@ -28,12 +31,20 @@ def score_proba(y_true, proba):
     }
 
 
-def score_ranking(is_wrong, suspicion):
-    """Return how well ``suspicion`` puts wrong labels before right ones."""
-    return {
-        "auroc": float(roc_auc_score(is_wrong, suspicion)),
-        "auprc": float(average_precision_score(is_wrong, suspicion)),
+def score_judgement(y_clean, y_given, judgement):
+    """Return how well wrong labels are told from right ones, and what the mended ones are worth."""
+    is_wrong = y_clean != y_given
+    scores = {
+        "auroc": float(roc_auc_score(is_wrong, judgement.suspicion)),
+        "auprc": float(average_precision_score(is_wrong, judgement.suspicion)),
     }
+    if judgement.is_issue is not None:
+        scores["f1"] = float(f1_score(is_wrong, judgement.is_issue))
+    if judgement.p_error is not None:
+        scores["calibration_error"] = calibration_error(is_wrong, judgement.p_error)
+    if judgement.clean_labels is not None:
+        scores["clean_label_accuracy"] = float(np.mean(judgement.clean_labels == y_clean))
+    return scores
 
 
 def all_class_proba(proba, classes, n_classes):

@@ -4,6 +4,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 HIGHER_IS_BETTER = {
+    "clean_label_accuracy",
+    "f1",
     "accuracy",
     "balanced_accuracy",
     "auroc",

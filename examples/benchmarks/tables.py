@@ -141,13 +141,15 @@ TABLES = {
         ),
         Table(
             "label_issues",
-            "Ranking label issues",
-            "How well a suspicion puts wrong given labels before right ones.",
+            "Label issues",
+            "How well a suspicion puts wrong given labels before right ones, the F1 score of the "
+            "method's own verdict, the calibration error of the probability that a label is wrong, "
+            "and the accuracy of the mended labels.",
             LABEL_ISSUES,
             ("embeddings", "small tables"),
             label_issue_tasks,
             tuple(RANKERS),
-            ("auroc", "auprc", "fit_seconds"),
+            ("auroc", "auprc", "f1", "calibration_error", "clean_label_accuracy", "fit_seconds"),
         ),
         Table(
             "speed",

@@ -1,0 +1,105 @@
+"""Several annotators: from their labels to label distributions."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+_N_ROUNDS = 20
+_SMOOTHING = 0.4  # labels that each entry of a confusion matrix is worth beforehand
+
+
+def aggregate_annotations(annotations):
+    """Infer labels from those of several annotators, each as reliable as it turns out to be.
+
+    Expectation maximization after Dawid and Skene [1]_: annotators' confusion matrices and the true
+    labels are estimated in turn, starting from the majority. Matrices are shrunk towards one noise
+    rate for all classes, so that annotators with few labels count like an average one.
+
+    Parameters
+    ----------
+    annotations : array-like of shape (n_samples, n_annotators)
+        Labels: strings, booleans or numbers; None or NaN where an annotator has given none. Each
+        row needs at least one.
+
+    Returns
+    -------
+    Bunch
+        - ``labels``: ndarray of shape (n_samples,), the most probable labels;
+        - ``label_distributions``: ndarray of shape (n_samples, n_classes), their probabilities;
+        - ``classes``: ndarray of shape (n_classes,);
+        - ``confusion_matrices``: ndarray of shape (n_annotators, n_classes, n_classes),
+          P(annotator's label = column | true label = row);
+        - ``reliability``: ndarray of shape (n_annotators,), P(annotator's label is right).
+
+    Raises
+    ------
+    ValueError
+        If ``annotations`` is not two-dimensional, or if a row has no label.
+
+    References
+    ----------
+    .. [1] A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using
+       the EM algorithm", Applied Statistics 28(1), 1979.
+
+    Examples
+    --------
+    >>> from skdiffusion_label.cleaning import aggregate_annotations
+    >>> rows = [["cat", "cat", "dog"], ["dog", "dog", None], ["cat", "cat", "cat"]]
+    >>> aggregate_annotations(rows).labels
+    array(['cat', 'dog', 'cat'], dtype='<U3')
+    """
+    codes, classes = _encode(annotations)
+    n_annotators, n_classes = codes.shape[1], len(classes)
+    votes = np.stack([(codes == code).sum(axis=1) for code in range(n_classes)], axis=1)
+    posterior = votes / votes.sum(axis=1, keepdims=True)
+    for _ in range(_N_ROUNDS):
+        prior = (posterior.sum(axis=0) + 1) / (len(posterior) + n_classes)
+        counts = np.zeros((n_annotators, n_classes, n_classes))
+        for annotator, given in enumerate(codes.T):
+            has_label = given >= 0
+            np.add.at(counts[annotator].T, given[has_label], posterior[has_label])
+        matrices = _shrunk(counts)
+        log_posterior = np.tile(np.log(prior), (len(posterior), 1))
+        for matrix, given in zip(matrices, codes.T, strict=True):
+            has_label = given >= 0
+            log_posterior[has_label] += np.log(matrix[:, given[has_label]]).T
+        posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
+        posterior /= posterior.sum(axis=1, keepdims=True)
+    return Bunch(
+        labels=classes[posterior.argmax(axis=1)],
+        label_distributions=posterior,
+        classes=classes,
+        confusion_matrices=matrices,
+        reliability=np.einsum("c,acc->a", prior, matrices),
+    )
+
+
+def _encode(annotations):
+    """Return codes (n_samples, n_annotators) of labels, -1 where there is none, and classes."""
+    import pandas as pd
+
+    labels = np.asarray(annotations, dtype=object)
+    if labels.ndim != 2 or labels.size == 0:
+        raise ValueError(
+            f"annotations must be two-dimensional and not empty, got shape {labels.shape}."
+        )
+    is_given = ~pd.isna(labels)
+    if not is_given.any(axis=1).all():
+        row = int((~is_given.any(axis=1)).argmax())
+        raise ValueError(
+            f"annotations must have at least one label in each row, row {row} has none."
+        )
+    classes, given_codes = np.unique(np.array(labels[is_given].tolist()), return_inverse=True)
+    codes = np.full(labels.shape, -1)
+    codes[is_given] = given_codes
+    return codes, classes
+
+
+def _shrunk(counts):
+    """Return matrices with rows that sum to one, near one noise rate where there are few counts."""
+    n_classes = counts.shape[-1]
+    total = counts.sum()
+    right = np.einsum("acc->", counts) / total
+    base = np.full((n_classes, n_classes), (1 - right) / max(n_classes - 1, 1))
+    np.fill_diagonal(base, right)
+    smoothed = counts + _SMOOTHING * n_classes * base + 1e-9
+    return smoothed / smoothed.sum(axis=2, keepdims=True)

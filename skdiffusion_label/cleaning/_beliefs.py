@@ -1,0 +1,86 @@
+"""What a classifier believes about the true labels of the rows that it learns from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
+from sklearn.pipeline import Pipeline
+
+from skdiffusion_label.cleaning._transition import confident_transition
+
+_N_DECONVOLUTIONS = 10
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Probabilities (n_samples, n_classes) of the true labels, in the order of the classes.
+
+    ``proba`` knows the row's features, ``purified`` its given label too. ``transition_matrix`` is
+    P(given label = column | true label = row). ``neighbors`` (n_samples, n_neighbors) are the rows
+    that the classifier has asked, ``estimator`` is what was fitted on all rows; None without one.
+    """
+
+    proba: np.ndarray
+    purified: np.ndarray
+    transition_matrix: np.ndarray
+    neighbors: np.ndarray | None = None
+    estimator: object = None
+
+
+def purifies(estimator):
+    """Tell whether a classifier, or the last step of a pipeline, can purify given labels."""
+    final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    return hasattr(final, "purify_proba")
+
+
+def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params):
+    """Fit a classifier that purifies labels, once and on all rows."""
+    fitted = clone(estimator).fit(X, y, **fit_params)
+    final = fitted
+    if isinstance(fitted, Pipeline):
+        X, final = fitted[:-1].transform(X), fitted[-1]
+    proba = final.predict_proba(X)
+    transition_matrix = getattr(final, "transition_matrix_", None)
+    if transition_matrix is None:
+        transition_matrix = confident_transition(y_codes, proba)
+    neighbors = getattr(final, "neighbors_", None)
+    return Beliefs(proba, final.purify_proba(X, y), transition_matrix, neighbors, fitted)
+
+
+def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_state):
+    """Let each row be judged by a clone that has not seen its label."""
+    if isinstance(cv, int):
+        cv = StratifiedKFold(cv, shuffle=True, random_state=random_state)
+    proba = cross_val_predict(
+        estimator,
+        X,
+        y,
+        cv=check_cv(cv, y, classifier=True),
+        method="predict_proba",
+        n_jobs=n_jobs,
+        params=fit_params,
+    )
+    return beliefs_from_proba(y_codes, proba)
+
+
+def beliefs_from_proba(y_codes, proba):
+    """Take out-of-sample probabilities of the given label apart into truth and noise."""
+    transition_matrix = confident_transition(y_codes, proba)
+    truth = _deconvolved(proba, transition_matrix)
+    purified = truth * transition_matrix[:, y_codes].T
+    totals = purified.sum(axis=1, keepdims=True)
+    # Where the matrix says that no class can have been given this label, the features decide.
+    return Beliefs(
+        truth, np.where(totals > 0, purified / totals.clip(min=1e-300), truth), transition_matrix
+    )
+
+
+def _deconvolved(proba, transition_matrix):
+    """Return p(true label | x) of which the noise makes p(given label | x), after Richardson."""
+    truth = proba
+    for _ in range(_N_DECONVOLUTIONS):
+        ratio = proba / (truth @ transition_matrix).clip(min=1e-12)
+        truth = truth * (ratio @ transition_matrix.T)
+        truth = truth / truth.sum(axis=1, keepdims=True).clip(min=1e-300)
+    return truth
