@@ -301,9 +301,12 @@ def test_every_ranking_puts_wrong_labels_first(name, monkeypatch):
     judgement = rankers.RANKERS[name].make(0)(given.X_train.astype(np.float32), given.y_given)
     found = scores.score_judgement(truth.y_clean, given.y_given, judgement)
     assert found["auroc"] > 0.8
-    assert found.get("f1", 1) > 0.5
-    given_accuracy = np.mean(given.y_given == truth.y_clean)
-    assert found.get("clean_label_accuracy", 1) > given_accuracy + 0.05
+    if rankers.RANKERS[name].is_ours:
+        assert found["clean_label_accuracy"] > np.mean(given.y_given == truth.y_clean) + 0.05
+    if name == "label_cleaner":
+        assert found["f1"] > 0.8
+        assert found["calibration_error"] < 0.2
+        assert found["transition_error"] < 0.2
 
 
 def test_without_retrieval_diffusion_sees_the_given_labels():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import skdiffusion_label
-from skdiffusion_label import LRADiffusionClassifier, diffusion, label_noise, retrieval
+from skdiffusion_label import LRADiffusionClassifier, cleaning, diffusion, label_noise, retrieval
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdiffusion_label.cleaning import LabelCleaner
+from skdiffusion_label.cleaning import LabelCleaner, estimate_transition_matrix
 
 N_FOLDS = 5
 
@@ -22,13 +22,15 @@ class Judgement:
     """What a method says about each given label.
 
     The higher the ``suspicion``, the more likely it is wrong; ``p_error`` is the probability that
-    it is. ``is_issue`` is the method's own verdict, ``clean_labels`` what it would mend them to.
+    it is. ``is_issue`` is the method's own verdict, ``clean_labels`` what it would mend them to,
+    ``transition_matrix`` its estimate of P(given label = column | true label = row).
     """
 
     suspicion: np.ndarray
     p_error: np.ndarray | None = None
     is_issue: np.ndarray | None = None
     clean_labels: np.ndarray | None = None
+    transition_matrix: np.ndarray | None = None
 
 
 def by_cleaner(X, y, seed):
@@ -36,7 +38,13 @@ def by_cleaner(X, y, seed):
     cleaner = LabelCleaner(lra(seed)).fit(X, y)
     issues = cleaner.label_issues_
     p_error = issues["p_label_error"].to_numpy()
-    return Judgement(p_error, p_error, issues["is_label_issue"].to_numpy(), cleaner.clean_labels_)
+    return Judgement(
+        p_error,
+        p_error,
+        issues["is_label_issue"].to_numpy(),
+        cleaner.clean_labels_,
+        cleaner.transition_matrix_,
+    )
 
 
 def by_retrieval(X, y, seed):
@@ -107,7 +115,10 @@ def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
     quality = get_label_quality_scores(y, proba, method=score, adjust_pred_probs=adjust)
     is_issue = find_label_issues(y, proba, n_jobs=1)
     clean_labels = np.where(is_issue, np.unique(y)[proba.argmax(axis=1)], y)
-    return Judgement(1 - quality, 1 - _of_given(proba, y), is_issue, clean_labels)
+    transition_matrix = estimate_transition_matrix(y, proba)
+    return Judgement(
+        1 - quality, 1 - _of_given(proba, y), is_issue, clean_labels, transition_matrix
+    )
 
 
 def _of_given(proba, y):

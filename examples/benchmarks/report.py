@@ -13,6 +13,7 @@ TITLES = {
     "auprc": ("AUPRC", ".3f"),
     "f1": ("F1 score of the verdicts", ".3f"),
     "clean_label_accuracy": ("Accuracy of the mended labels", ".3f"),
+    "transition_error": ("Error of the estimated transition matrix", ".3f"),
     "share_of_retrieved_labels_right": ("Share of right labels among the most retrieved", ".3f"),
     "fit_seconds": ("Fit time (s)", ".3g"),
     "predict_seconds": ("Prediction time (s)", ".3g"),

@@ -44,7 +44,20 @@ def score_judgement(y_clean, y_given, judgement):
         scores["calibration_error"] = calibration_error(is_wrong, judgement.p_error)
     if judgement.clean_labels is not None:
         scores["clean_label_accuracy"] = float(np.mean(judgement.clean_labels == y_clean))
+    if judgement.transition_matrix is not None:
+        scores["transition_error"] = _transition_error(
+            y_clean, y_given, judgement.transition_matrix
+        )
     return scores
+
+
+def _transition_error(y_clean, y_given, transition_matrix):
+    """Return the total variation distance of each row's distribution of given labels, averaged."""
+    counts = np.zeros(transition_matrix.shape)
+    np.add.at(counts, (y_clean, y_given), 1)
+    n_rows = counts.sum(axis=1, keepdims=True)
+    distances = np.abs(counts / np.maximum(n_rows, 1) - transition_matrix).sum(axis=1) / 2
+    return float(np.average(distances, weights=n_rows[:, 0]))
 
 
 def all_class_proba(proba, classes, n_classes):

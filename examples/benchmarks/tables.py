@@ -144,12 +144,21 @@ TABLES = {
             "Label issues",
             "How well a suspicion puts wrong given labels before right ones, the F1 score of the "
             "method's own verdict, the calibration error of the probability that a label is wrong, "
-            "and the accuracy of the mended labels.",
+            "the accuracy of the mended labels, and the total variation between the estimated and "
+            "the true distribution of given labels, averaged over rows.",
             LABEL_ISSUES,
             ("embeddings", "small tables"),
             label_issue_tasks,
             tuple(RANKERS),
-            ("auroc", "auprc", "f1", "calibration_error", "clean_label_accuracy", "fit_seconds"),
+            (
+                "auroc",
+                "auprc",
+                "f1",
+                "calibration_error",
+                "clean_label_accuracy",
+                "transition_error",
+                "fit_seconds",
+            ),
         ),
         Table(
             "speed",

@@ -1,5 +1,6 @@
 """What a classifier believes about the true labels of the rows that it learns from."""
 
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,15 @@ _N_DECONVOLUTIONS = 10
 class Beliefs:
     """Probabilities (n_samples, n_classes) of the true labels, in the order of the classes.
 
-    ``proba`` knows the row's features, ``purified`` its given label too. ``transition_matrix`` is
-    P(given label = column | true label = row). ``neighbors`` (n_samples, n_neighbors) are the rows
+    ``proba`` knows the row's features, ``purified`` its given label too. ``posterior`` says how
+    likely the given label is right. ``transition_matrix`` is P(given label = column | true label =
+    row). ``neighbors`` (n_samples, n_neighbors) are the rows
     that the classifier has asked, ``estimator`` is what was fitted on all rows; None without one.
     """
 
     proba: np.ndarray
     purified: np.ndarray
+    posterior: np.ndarray
     transition_matrix: np.ndarray
     neighbors: np.ndarray | None = None
     estimator: object = None
@@ -39,18 +42,23 @@ def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params):
     fitted = clone(estimator).fit(X, y, **fit_params)
     final = fitted
     if isinstance(fitted, Pipeline):
-        X, final = fitted[:-1].transform(X), fitted[-1]
+        final = fitted[-1]
+        X = fitted[:-1].transform(X) if len(fitted) > 1 else X
     proba = final.predict_proba(X)
     transition_matrix = getattr(final, "transition_matrix_", None)
     if transition_matrix is None:
         transition_matrix = confident_transition(y_codes, proba)
     neighbors = getattr(final, "neighbors_", None)
-    return Beliefs(proba, final.purify_proba(X, y), transition_matrix, neighbors, fitted)
+    purified = final.purify_proba(X, y)
+    # Training has seen the given labels already, and purification sees them once more: the
+    # classifier alone doubts too much, the purified labels trust too much.
+    posterior = _normalized(np.sqrt(proba * purified))
+    return Beliefs(proba, purified, posterior, transition_matrix, neighbors, fitted)
 
 
 def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_state):
     """Let each row be judged by a clone that has not seen its label."""
-    if isinstance(cv, int):
+    if isinstance(cv, numbers.Integral):
         cv = StratifiedKFold(cv, shuffle=True, random_state=random_state)
     proba = cross_val_predict(
         estimator,
@@ -69,11 +77,10 @@ def beliefs_from_proba(y_codes, proba):
     transition_matrix = confident_transition(y_codes, proba)
     truth = _deconvolved(proba, transition_matrix)
     purified = truth * transition_matrix[:, y_codes].T
-    totals = purified.sum(axis=1, keepdims=True)
     # Where the matrix says that no class can have been given this label, the features decide.
-    return Beliefs(
-        truth, np.where(totals > 0, purified / totals.clip(min=1e-300), truth), transition_matrix
-    )
+    is_possible = purified.sum(axis=1, keepdims=True) > 0
+    purified = _normalized(np.where(is_possible, purified, truth))
+    return Beliefs(truth, purified, purified, transition_matrix)
 
 
 def _deconvolved(proba, transition_matrix):
@@ -81,6 +88,9 @@ def _deconvolved(proba, transition_matrix):
     truth = proba
     for _ in range(_N_DECONVOLUTIONS):
         ratio = proba / (truth @ transition_matrix).clip(min=1e-12)
-        truth = truth * (ratio @ transition_matrix.T)
-        truth = truth / truth.sum(axis=1, keepdims=True).clip(min=1e-300)
+        truth = _normalized(truth * (ratio @ transition_matrix.T))
     return truth
+
+
+def _normalized(proba):
+    return proba / proba.sum(axis=1, keepdims=True).clip(min=1e-300)

@@ -1,17 +1,23 @@
 """LabelCleaner: an estimator whose result is the mended labels."""
 
+import dataclasses
 import numbers
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d, indexable
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    check_random_state,
+    column_or_1d,
+    indexable,
+)
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._beliefs import (
-    Beliefs,
     beliefs_of_folds,
     beliefs_of_one_fit,
     purifies,
@@ -63,7 +69,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         - ``neighbors``: positions of up to five nearest neighbors that were given the suggested
           label; only if the classifier has neighbors.
     clean_labels_ : ndarray of shape (n_samples,)
-        The suggested label of each row.
+        The suggested label where the action is "relabel" or "drop", else the given one.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     noise_rate_ : float
@@ -139,6 +145,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
             self.annotations_ = aggregate_annotations(y)
             y = self.annotations_.labels
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         self.classes_, y_codes = np.unique(y, return_inverse=True)
         (X,) = indexable(X)
@@ -157,7 +164,8 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         if beliefs.neighbors is not None:
             table["neighbors"] = supporters(beliefs.neighbors, y_codes, suggested)
         self.label_issues_ = table
-        self.clean_labels_ = self.classes_[suggested]
+        is_mended = table["action"].isin(["relabel", "drop"])
+        self.clean_labels_ = self.classes_[np.where(is_mended, suggested, y_codes)]
         self.transition_matrix_ = beliefs.transition_matrix
         self.noise_rate_ = float(table["p_label_error"].mean())
         self.estimator_ = beliefs.estimator
@@ -188,7 +196,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         labels = table["given_label"].where(table["action"] != "relabel", table["suggested_label"])
         labels = labels.iloc[self.sample_indices_]
         if not hasattr(y, "iloc"):
-            labels = labels.to_numpy()
+            labels = labels.to_numpy(dtype=self.classes_.dtype)
         elif np.ndim(y) == 1:
             labels = labels.rename(y.name).astype(y.dtype)
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
@@ -203,10 +211,4 @@ def _with_annotations(beliefs, annotations, classes):
     likelihoods = distributions / distributions.mean(axis=0).clip(min=1e-300)
     purified = beliefs.proba * likelihoods
     purified /= purified.sum(axis=1, keepdims=True).clip(min=1e-300)
-    return Beliefs(
-        beliefs.proba,
-        purified,
-        beliefs.transition_matrix,
-        beliefs.neighbors,
-        beliefs.estimator,
-    )
+    return dataclasses.replace(beliefs, purified=purified, posterior=purified)

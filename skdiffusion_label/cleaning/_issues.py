@@ -1,5 +1,7 @@
 """Which labels are wrong: a table with a row for each label."""
 
+import numbers
+
 import numpy as np
 from sklearn.utils import check_scalar
 
@@ -90,7 +92,7 @@ def check_target_precision(target_precision):
         check_scalar(
             target_precision,
             "target_precision",
-            (float, int),
+            numbers.Real,
             min_val=0,
             max_val=1,
             include_boundaries="neither",
@@ -102,10 +104,7 @@ def issues_table(y_codes, classes, beliefs, target_precision, index=None):
     import pandas as pd
 
     rows = np.arange(len(y_codes))
-    # Training has seen the given labels already, purification sees them once more: the classifier
-    # alone doubts too much, the purified labels trust too much. Between them is their mean.
-    joint = np.sqrt(beliefs.proba * beliefs.purified)
-    quality = joint[rows, y_codes] / joint.sum(axis=1).clip(min=1e-300)
+    quality = beliefs.posterior[rows, y_codes]
     p_error = 1 - quality
     is_issue = _most_suspicious(p_error, target_precision)
     suggested = beliefs.purified.argmax(axis=1)

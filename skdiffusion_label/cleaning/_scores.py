@@ -59,8 +59,11 @@ def label_quality_scores(y, proba, *, method="self_confidence", classes=None):
         return (own - best_other + 1) / 2
     if method == "confidence_weighted_entropy":
         entropy = entr(proba).sum(axis=1) / max(np.log(proba.shape[1]), _TINY)
-        ratio = (entropy / own.clip(min=_TINY)).clip(min=_TINY)
-        return np.log1p(ratio) / ratio
+        ratio = entropy / own.clip(min=_TINY)
+        # A certain row has no entropy, be its label right or wrong; cleanlab scores 0 for both.
+        is_certain = ratio <= _TINY
+        ratio = np.where(is_certain, 1.0, ratio)
+        return np.where(is_certain, own, np.log1p(ratio) / ratio)
     raise ValueError(
         "method must be 'self_confidence', 'normalized_margin' or 'confidence_weighted_entropy', "
         f"got {method!r}."

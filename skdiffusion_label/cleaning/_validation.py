@@ -1,7 +1,7 @@
 """Checks that the functions of this room share."""
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
 
@@ -11,6 +11,7 @@ def check_labels_and_proba(y, proba, classes=None):
     ``classes`` are in the order of the columns: sorted labels by default.
     """
     y = column_or_1d(y)
+    assert_all_finite(y, input_name="y")
     proba = check_array(proba, dtype=np.float64, input_name="proba")
     check_consistent_length(y, proba)
     classes = np.unique(y) if classes is None else column_or_1d(classes)

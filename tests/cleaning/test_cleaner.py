@@ -1,0 +1,541 @@
+"""LabelCleaner and find_label_issues: what they find, and what they give back."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label.cleaning import (
+    LabelCleaner,
+    estimate_transition_matrix,
+    find_label_issues,
+    label_quality_scores,
+)
+from skdiffusion_label.label_noise import flip_labels, uniform_transition
+
+SMALL = {"n_neighbors": 10, "hidden_size": 64, "random_state": 0}
+NAMES = np.array(["ant", "bee", "cat"])
+# Few rows need small batches.
+FEW_ROWS = {**SMALL, "max_iter": 10, "batch_size": 32, "learning_rate": 1e-2}
+ESTIMATORS = {
+    "diffusion": LRADiffusionClassifier(**FEW_ROWS),
+    "pipeline": make_pipeline(StandardScaler(), LRADiffusionClassifier(**FEW_ROWS)),
+    "folds": LogisticRegression(),
+}
+every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Digits: X, true labels, given labels of which 30 % are another."""
+    X, y = load_digits(return_X_y=True)
+    return X, y, flip_labels(y, uniform_transition(10, 0.3), random_state=0)
+
+
+@pytest.fixture(scope="module")
+def cleaned_digits(digits):
+    X, _, y_given = digits
+    return LabelCleaner(LRADiffusionClassifier(**SMALL, max_iter=40)).fit(X, y_given)
+
+
+# What is found
+
+
+def test_mended_labels_of_digits_are_right(digits, cleaned_digits):
+    X, y, y_given = digits
+    issues = cleaned_digits.label_issues_
+    wrong = y_given != y
+    assert np.mean(cleaned_digits.clean_labels_ == y) >= 0.95
+    assert roc_auc_score(wrong, issues["p_label_error"]) >= 0.98
+    assert abs(cleaned_digits.noise_rate_ - wrong.mean()) < 0.05
+    expected = uniform_transition(10, 0.3)
+    assert np.abs(cleaned_digits.transition_matrix_ - expected).max() < 0.12
+    relabeled = issues["action"] == "relabel"
+    assert np.mean(issues["suggested_label"][relabeled] == y[relabeled]) > 0.95
+
+
+def test_folds_of_another_classifier_find_wrong_labels_of_digits(digits):
+    X, y, y_given = digits
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    cleaner = LabelCleaner(model, random_state=0).fit(X, y_given)
+    assert np.mean(cleaner.clean_labels_ == y) > 0.85
+    assert roc_auc_score(y_given != y, cleaner.label_issues_["p_label_error"]) > 0.97
+    assert abs(cleaner.noise_rate_ - 0.3) < 0.1
+    assert cleaner.estimator_ is None
+    assert "neighbors" not in cleaner.label_issues_
+
+
+def test_random_labels_betray_nothing(digits):
+    X, y, _ = digits
+    scores = []
+    for seed in range(8):
+        # Each digit gets all labels equally often: its most frequent one would be right by luck.
+        rng = np.random.default_rng(seed)
+        y_given = np.empty_like(y)
+        for digit in range(10):
+            rows = np.flatnonzero(y == digit)
+            y_given[rows] = rng.permutation(np.arange(len(rows)) % 10)
+        model = LRADiffusionClassifier(**{**SMALL, "random_state": seed}, max_iter=20)
+        cleaner = LabelCleaner(model).fit(X, y_given)
+        scores.append(roc_auc_score(y_given != y, cleaner.label_issues_["p_label_error"]))
+        assert abs(cleaner.noise_rate_ - 0.9) < 0.03
+    # What remains of luck moves one score by 0.05.
+    assert abs(np.mean(scores) - 0.5) < 0.03
+
+
+@every_estimator
+def test_clean_labels_stay(estimator, blobs):
+    X, y, _ = blobs
+    easy = X + 5 * np.eye(4)[y]
+    cleaner = LabelCleaner(estimator, random_state=0).fit(easy, y)
+    assert np.mean(cleaner.clean_labels_ == y) > 0.99
+    assert cleaner.label_issues_["is_label_issue"].mean() < 0.02
+    assert cleaner.noise_rate_ < 0.05
+
+
+# The table
+
+
+@every_estimator
+def test_table_agrees_with_itself(estimator, blobs):
+    X, _, codes = blobs
+    y = NAMES[codes]
+    cleaner = LabelCleaner(estimator, random_state=0).fit(X, y)
+    table = cleaner.label_issues_
+    columns = {
+        "is_label_issue": "b",
+        "label_quality": "f",
+        "given_label": "O",
+        "predicted_label": "O",
+        "suggested_label": "O",
+        "suggested_proba": "f",
+        "p_label_error": "f",
+        "action": "O",
+    }
+    if estimator is not ESTIMATORS["folds"]:
+        columns["neighbors"] = "O"
+    assert list(table) == list(columns)
+    assert {name: dtype.kind for name, dtype in table.dtypes.items()} == columns
+    assert len(table) == len(y)
+    assert_array_equal(table["given_label"], y)
+    assert_array_equal(table["suggested_label"], cleaner.clean_labels_)
+    assert_array_equal(cleaner.classes_, NAMES)
+    assert_allclose(table["label_quality"] + table["p_label_error"], 1)
+    assert table["p_label_error"].between(0, 1).all()
+    assert table["suggested_proba"].between(1 / 3, 1).all()
+    assert_array_equal(table["is_label_issue"], table["p_label_error"] > 0.5)
+    assert cleaner.noise_rate_ == table["p_label_error"].mean()
+    assert_allclose(cleaner.transition_matrix_.sum(axis=1), 1, rtol=1e-6)
+
+
+@every_estimator
+@pytest.mark.parametrize("target_precision", [None, 0.3, 0.9])
+def test_actions_follow_from_the_other_columns(estimator, target_precision, blobs):
+    X, _, y = blobs
+    cleaner = LabelCleaner(estimator, target_precision=target_precision, random_state=0).fit(X, y)
+    table = cleaner.label_issues_
+    issue = table["is_label_issue"]
+    same = table["suggested_label"] == table["given_label"]
+    sure = table["suggested_proba"] >= (target_precision or 0.5)
+    action = table["action"]
+    assert_array_equal(action == "keep", ~issue)
+    assert_array_equal(action == "review", issue & same)
+    assert_array_equal(action == "relabel", issue & ~same & sure)
+    assert_array_equal(action == "drop", issue & ~same & ~sure)
+    assert_array_equal(cleaner.sample_indices_, np.flatnonzero(action != "drop"))
+
+
+@pytest.mark.parametrize("name", ["diffusion", "pipeline"])
+def test_neighbors_speak_for_the_suggestion(name, blobs):
+    X, _, y = blobs
+    cleaner = LabelCleaner(ESTIMATORS[name]).fit(X, y)
+    final = cleaner.estimator_[-1] if name == "pipeline" else cleaner.estimator_
+    rows = zip(
+        cleaner.label_issues_["neighbors"], final.neighbors_, cleaner.clean_labels_, strict=True
+    )
+    for listed, asked, suggested in rows:
+        assert listed == asked[y[asked] == suggested][:5].tolist()
+    assert cleaner.label_issues_["neighbors"].str.len().max() == 5
+
+
+def test_beliefs_are_those_of_the_classifier(blobs):
+    X, _, y = blobs
+    cleaner = LabelCleaner(ESTIMATORS["pipeline"]).fit(X, y)
+    scaler, model = cleaner.estimator_
+    purified = model.purify_proba(scaler.transform(X), y)
+    joint = np.sqrt(purified * cleaner.estimator_.predict_proba(X))
+    joint /= joint.sum(axis=1, keepdims=True)
+    table = cleaner.label_issues_
+    assert_allclose(table["label_quality"], label_quality_scores(y, joint))
+    assert_array_equal(cleaner.clean_labels_, purified.argmax(axis=1))
+    assert_allclose(table["suggested_proba"], purified.max(axis=1))
+    assert_array_equal(table["predicted_label"], cleaner.estimator_.predict(X))
+    assert_array_equal(cleaner.transition_matrix_, model.transition_matrix_)
+
+
+@every_estimator
+def test_index_of_the_labels_is_kept(estimator, blobs):
+    X, _, y = blobs
+    index = pd.Index([f"row {i}" for i in range(len(y))], name="id")
+    cleaner = LabelCleaner(estimator, random_state=0)
+    named = cleaner.fit(X, pd.Series(y, index=index)).label_issues_
+    assert named.index.equals(index)
+    plain = cleaner.fit(X, y).label_issues_
+    assert_frame_equal(named.reset_index(drop=True), plain)
+    assert_frame_equal(cleaner.fit(X, y.tolist()).label_issues_, plain)
+
+
+# target_precision
+
+
+def test_a_higher_precision_marks_a_subset(digits):
+    X, y, y_given = digits
+    cleaner = LabelCleaner(LRADiffusionClassifier(**SMALL, max_iter=40))
+    earlier = np.ones(len(y), dtype=bool)
+    for target in (0.5, 0.9):
+        table = cleaner.set_params(target_precision=target).fit(X, y_given).label_issues_
+        issue = table["is_label_issue"].to_numpy()
+        assert not np.any(issue & ~earlier)
+        assert 0 < issue.sum() < earlier.sum()
+        # One more would be too many.
+        errors = np.sort(table["p_label_error"])[::-1]
+        assert errors[: issue.sum()].mean() >= target > errors[: issue.sum() + 1].mean()
+        assert table["p_label_error"][issue].min() >= table["p_label_error"][~issue].max()
+        assert np.mean(y_given[issue] != y[issue]) > target - 0.05
+        earlier = issue
+
+
+def test_unreachable_precision_marks_nothing():
+    y, proba = np.array([0, 1] * 20), np.tile([[0.9, 0.1], [0.1, 0.9]], (20, 1))
+    table = find_label_issues(y, proba, target_precision=0.9)
+    assert not table["is_label_issue"].any()
+    assert set(table["action"]) == {"keep"}
+
+
+# fit_resample
+
+
+def rows_and_labels(container, X, y):
+    match container:
+        case "numpy":
+            return X, y
+        case "list":
+            return X.tolist(), y.tolist()
+        case "pandas":
+            index = np.arange(len(y)) + 7
+            return pd.DataFrame(X, columns=[*"abcd"], index=index), pd.Series(y, index, name="t")
+        case "category":
+            return pd.DataFrame(X, columns=[*"abcd"]), pd.Series(y, name="t", dtype="category")
+        case "polars":
+            return pl.DataFrame(X, schema=[*"abcd"]), pl.Series("t", y)
+
+
+@pytest.mark.parametrize("names", [None, NAMES], ids=["codes", "names"])
+@pytest.mark.parametrize("container", ["numpy", "list", "pandas", "category", "polars"])
+@pytest.mark.parametrize("name", ["diffusion", "folds"])
+def test_rows_worth_learning_from_come_back_as_they_came(name, container, names, blobs):
+    X, _, y = blobs
+    y = y if names is None else names[y]
+    cleaner = LabelCleaner(ESTIMATORS[name], target_precision=0.6, random_state=0)
+    X_given, y_given = rows_and_labels(container, X, y)
+    X_kept, y_kept = cleaner.fit_resample(X_given, y_given)
+    rows = cleaner.sample_indices_
+    assert 0 < len(rows) < len(y)
+    assert type(X_kept) is type(X_given)
+    assert_array_equal(X_kept, X[rows])
+    expected = np.where(cleaner.label_issues_["action"] == "relabel", cleaner.clean_labels_, y)[
+        rows
+    ]
+    assert np.any(expected != y[rows])
+    if isinstance(y_given, pd.Series):
+        series = pd.Series(expected, index=y_given.index[rows], name="t").astype(y_given.dtype)
+        assert_series_equal(y_kept, series)
+        assert_array_equal(X_kept.index, y_kept.index)
+    else:
+        assert isinstance(y_kept, np.ndarray)
+        assert_array_equal(y_kept, expected, strict=True)
+
+
+def test_learning_from_mended_labels_is_better(digits):
+    X, y, y_given = digits
+    train, test = np.arange(1200), np.arange(1200, len(y))
+    cleaner = LabelCleaner(LRADiffusionClassifier(**SMALL, max_iter=40))
+    learner = KNeighborsClassifier(1)
+    before = learner.fit(X[train], y_given[train]).score(X[test], y[test])
+    after = learner.fit(*cleaner.fit_resample(X[train], y_given[train])).score(X[test], y[test])
+    assert before < 0.75 and after > 0.9
+
+
+# Fits
+
+
+class CountedDiffusion(LRADiffusionClassifier):
+    n_fits = 0
+
+    def fit(self, X, y, sample_weight=None, neighbors=None):
+        CountedDiffusion.n_fits += 1
+        return super().fit(X, y, sample_weight, neighbors)
+
+
+class CountedRegression(LogisticRegression):
+    n_fits = 0
+
+    def fit(self, X, y, sample_weight=None):
+        CountedRegression.n_fits += 1
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model,
+        lambda model: make_pipeline(StandardScaler(), model),
+        lambda model: make_pipeline("passthrough", model),
+        lambda model: Pipeline([("model", model)]),
+    ],
+    ids=["alone", "pipeline", "passthrough", "one step"],
+)
+def test_a_classifier_that_purifies_is_fitted_once(wrap, blobs):
+    X, _, y = blobs
+    CountedDiffusion.n_fits = 0
+    model = wrap(CountedDiffusion(**SMALL, max_iter=2))
+    cleaner = LabelCleaner(model).fit(X, y)
+    assert CountedDiffusion.n_fits == 1
+    assert cleaner.estimator_.predict(X).shape == y.shape
+    assert cleaner.estimator_ is not model
+
+
+@pytest.mark.parametrize("cv", [3, np.int64(3), StratifiedKFold(3, shuffle=True, random_state=0)])
+def test_other_classifiers_are_fitted_once_for_each_fold(cv, blobs):
+    X, _, y = blobs
+    CountedRegression.n_fits = 0
+    cleaner = LabelCleaner(CountedRegression(), cv=cv, random_state=np.random.RandomState(0))
+    table = cleaner.fit(X, y).label_issues_
+    assert CountedRegression.n_fits == 3
+    # The same folds, whether drawn here or there.
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    expected = LabelCleaner(LogisticRegression(), cv=folds).fit(X, y).label_issues_
+    assert_frame_equal(table, expected)
+
+
+def test_default_is_the_classifier_of_this_package(blobs):
+    X, _, y_given = blobs
+    X, y_given = X[:60], y_given[:60]
+    default = LabelCleaner(random_state=3).fit(X, y_given)
+    assert default.estimator is None
+    spelled = LabelCleaner(LRADiffusionClassifier(random_state=3)).fit(X, y_given)
+    assert_frame_equal(default.label_issues_, spelled.label_issues_)
+    assert isinstance(default.estimator_, LRADiffusionClassifier)
+
+
+def test_sample_weights_reach_the_classifier(blobs):
+    X, _, y = blobs
+    weight = np.random.default_rng(0).exponential(size=len(y))
+    model = ESTIMATORS["diffusion"]
+    cleaner = LabelCleaner(model).fit(X, y, sample_weight=weight)
+    expected = clone(model).fit(X, y, sample_weight=weight).predict_proba(X)
+    assert_array_equal(cleaner.estimator_.predict_proba(X), expected)
+    weighted = cleaner.label_issues_
+    assert not weighted.equals(clone(cleaner).fit(X, y).label_issues_)
+    in_pipeline = LabelCleaner(make_pipeline("passthrough", model))
+    in_pipeline.fit_resample(X, y, lradiffusionclassifier__sample_weight=weight)
+    assert_frame_equal(in_pipeline.label_issues_, weighted)
+
+
+def test_sample_weights_are_split_like_the_rows(blobs):
+    X, _, y = blobs
+    weight = np.random.default_rng(0).exponential(size=len(y))
+    model, folds = LogisticRegression(), StratifiedKFold(5)
+    params = {"sample_weight": weight}
+    proba = cross_val_predict(model, X, y, cv=folds, method="predict_proba", params=params)
+    cleaner = LabelCleaner(model, cv=folds).fit(X, y, **params)
+    assert_frame_equal(cleaner.label_issues_, find_label_issues(y, proba))
+
+
+@every_estimator
+def test_same_seed_same_result(estimator, blobs):
+    X, _, y = blobs
+    cleaner = LabelCleaner(estimator, random_state=0)
+    first = cleaner.fit(X, y).label_issues_
+    assert_frame_equal(clone(cleaner).fit(X, y).label_issues_, first)
+    assert_frame_equal(cleaner.fit(X, y).label_issues_, first)
+    if estimator is ESTIMATORS["folds"]:
+        other = clone(cleaner).set_params(random_state=1)
+    else:
+        name = "estimator__" + "lradiffusionclassifier__" * isinstance(estimator, Pipeline)
+        other = clone(cleaner).set_params(**{f"{name}random_state": 1})
+    assert not other.fit(X, y).label_issues_["p_label_error"].equals(first["p_label_error"])
+
+
+def test_parameters_are_those_of_any_meta_estimator():
+    cleaner = LabelCleaner(LRADiffusionClassifier(n_neighbors=7), cv=3, target_precision=0.9)
+    assert set(cleaner.get_params(deep=False)) == {
+        *("estimator", "cv", "target_precision", "n_jobs", "random_state")
+    }
+    copy = clone(cleaner).set_params(estimator__n_neighbors=9, target_precision=None)
+    assert cleaner.estimator.n_neighbors == 7
+    assert copy.estimator.n_neighbors == 9
+    assert (cleaner.target_precision, copy.target_precision) == (0.9, None)
+
+
+# Several annotators
+
+
+@pytest.fixture(scope="module")
+def annotated(blobs):
+    """Names that three annotators give the blobs: the first to half of them, the last at random."""
+    _, y, _ = blobs
+    rng = np.random.default_rng(0)
+    columns = [
+        flip_labels(y, uniform_transition(3, rate), random_state=i)
+        for i, rate in enumerate([0.1, 0.25, 0.65])
+    ]
+    annotations = NAMES.astype(object)[np.stack(columns, axis=1)]
+    annotations[rng.random(len(y)) < 0.5, 0] = None
+    return annotations
+
+
+@every_estimator
+def test_several_annotators_are_heard(estimator, annotated, blobs):
+    X, y, _ = blobs
+    cleaner = LabelCleaner(estimator, random_state=0).fit(X, annotated)
+    consensus = cleaner.annotations_.labels
+    assert_array_equal(cleaner.label_issues_["given_label"], consensus)
+    hits = np.mean(cleaner.clean_labels_ == NAMES[y])
+    assert hits > np.mean(consensus == NAMES[y])
+    assert hits > 0.93
+    assert cleaner.annotations_.reliability.argmin() == 2
+    frame = pd.DataFrame(annotated, index=np.arange(len(y)) + 7)
+    framed = LabelCleaner(estimator, random_state=0)
+    _, labels = framed.fit_resample(X, frame)
+    assert_array_equal(framed.label_issues_.index, frame.index)
+    assert_array_equal(labels.index, frame.index[framed.sample_indices_])
+    assert_array_equal(framed.clean_labels_, cleaner.clean_labels_)
+
+
+def test_agreeing_annotators_outvote_the_features(blobs):
+    X, y, _ = blobs
+    shifted = NAMES[(y[:1] + 1) % 3]
+    codes = np.repeat(NAMES[y][:, None], 6, axis=1)
+    codes[:1] = shifted
+    model = ESTIMATORS["diffusion"]
+    alone = LabelCleaner(model).fit(X, codes[:, 0])
+    together = LabelCleaner(model).fit(X, codes)
+    quality = [cleaner.label_issues_["label_quality"][0] for cleaner in (alone, together)]
+    assert quality[1] > quality[0]
+    assert together.clean_labels_[0] == shifted[0]
+
+
+def test_a_class_that_never_wins_is_no_class(blobs):
+    X, y, _ = blobs
+    annotations = np.repeat(NAMES[y][:, None], 4, axis=1).astype(object)
+    annotations[0, 0] = "dog"
+    cleaner = LabelCleaner(ESTIMATORS["folds"], random_state=0).fit(X, annotations)
+    assert_array_equal(cleaner.classes_, NAMES)
+    assert_array_equal(cleaner.annotations_.classes, [*NAMES, "dog"])
+    assert np.mean(cleaner.clean_labels_ == NAMES[y]) > 0.95
+
+
+# find_label_issues
+
+
+def test_probabilities_of_the_folds_say_what_the_estimator_says(blobs):
+    X, _, codes = blobs
+    y = NAMES[codes]
+    model = LogisticRegression()
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    proba = cross_val_predict(model, X, y, cv=folds, method="predict_proba")
+    from_proba = find_label_issues(y, proba, target_precision=0.8)
+    options = {"target_precision": 0.8, "random_state": 0}
+    assert_frame_equal(find_label_issues(y, estimator=model, X=X, **options), from_proba)
+    cleaner = LabelCleaner(model, **options).fit(X, y)
+    assert_frame_equal(cleaner.label_issues_, from_proba, check_dtype=False)
+    assert_allclose(cleaner.transition_matrix_, estimate_transition_matrix(y, proba))
+    turned = find_label_issues(y, proba[:, ::-1], classes=NAMES[::-1], target_precision=0.8)
+    assert_frame_equal(turned, from_proba)
+
+
+def test_probabilities_are_taken_apart_into_truth_and_noise():
+    matrix = uniform_transition(3, 0.4)
+    rng = np.random.default_rng(0)
+    truth = rng.dirichlet([0.2] * 3, size=20_000)
+    true = (truth.cumsum(axis=1) > rng.random((len(truth), 1))).argmax(axis=1)
+    y = flip_labels(true, matrix, random_state=0)
+    table = find_label_issues(y, truth @ matrix)
+    right = truth * matrix[:, y].T
+    right /= right.sum(axis=1, keepdims=True)
+    best = np.mean(right.argmax(axis=1) == true)
+    assert np.mean(table["suggested_label"] == true) > best - 0.01
+    best_score = roc_auc_score(y != true, -right[np.arange(len(y)), y])
+    assert roc_auc_score(y != true, table["p_label_error"]) > best_score - 0.01
+    assert abs(table["p_label_error"].mean() - np.mean(y != true)) < 0.1
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"target_precision": 1.0}, "'target_precision' .* Got 1.0"),
+        ({"target_precision": 0}, "'target_precision' .* Got 0"),
+        ({"cv": "five"}, "'cv' .* Got 'five'"),
+        ({"n_jobs": 1.5}, "'n_jobs' .* Got 1.5"),
+        ({"random_state": "x"}, "'random_state' .* Got 'x'"),
+        ({"estimator": LinearSVC()}, r"'estimator' .* Got LinearSVC\(\)"),
+    ],
+)
+def test_parameters_are_checked_before_work(parameters, message, blobs):
+    X, _, y = blobs
+    CountedDiffusion.n_fits = 0
+    with pytest.raises((TypeError, ValueError), match=message):
+        LabelCleaner(**{"estimator": CountedDiffusion(**SMALL), **parameters}).fit(X, y)
+    assert CountedDiffusion.n_fits == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: y[:-1], r"inconsistent numbers of samples: \[200, 199\]"),
+        (lambda y: y + 0.5, "Unknown label type: continuous"),
+        (lambda y: np.where(y == 1, np.nan, y), "Input y contains NaN"),
+        (lambda y: np.where(y[:, None] == 1, None, [[0, 1]]), "row . has none"),
+        (lambda y: np.ones((200, 2, 2)), "Found array with dim 3"),
+    ],
+)
+@pytest.mark.parametrize("model", [CountedDiffusion(**SMALL), CountedRegression()])
+def test_labels_are_checked_before_work(model, change, message, blobs):
+    X, _, y = blobs
+    type(model).n_fits = 0
+    with pytest.raises(ValueError, match=message):
+        LabelCleaner(model).fit(X, change(y))
+    assert type(model).n_fits == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, ValueError, "takes either proba or estimator and X"),
+        ({"proba": np.eye(2), "estimator": LogisticRegression()}, ValueError, "takes either proba"),
+        ({"estimator": LogisticRegression()}, ValueError, "X must be given along with estimator"),
+        ({"proba": np.eye(3)[:2]}, ValueError, "proba must have a column .* 2 classes, got 3"),
+        ({"proba": np.eye(2), "classes": [0, 2]}, ValueError, "y must hold labels among .*1"),
+        ({"proba": np.eye(2), "target_precision": 1}, ValueError, "target_precision == 1, must be"),
+        ({"proba": np.eye(2), "target_precision": "a"}, TypeError, "target_precision must be an"),
+    ],
+)
+def test_arguments_of_find_label_issues_are_checked(options, error, message):
+    with pytest.raises(error, match=message):
+        find_label_issues([0, 1], **options)
