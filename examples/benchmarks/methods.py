@@ -133,6 +133,7 @@ SPEED = {
         "KNeighborsClassifier(50, algorithm='brute')",
         is_random=False,
     ),
+    "lra_all_threads": _changed("as many threads as there are processors", n_jobs=-1),
 }
 METHODS = {**OURS, **PEERS, **ABLATIONS, **SPEED}
 

@@ -12,7 +12,13 @@ from simulated import openml_task, ranking_tasks, small_tasks, synthetic_tasks
 from speed import run_training_loop, scaling_tasks, speed_task
 from tasks import archive_tasks
 
-SPEED_METHODS = ["lra", "logistic_regression_default", "cleanlab_logistic_default", "knn_brute_50"]
+SPEED_METHODS = [
+    "lra",
+    "lra_all_threads",
+    "logistic_regression_default",
+    "cleanlab_logistic_default",
+    "knn_brute_50",
+]
 SCALING_METHODS = ["lra", "logistic_regression_default"]
 CLASSIFICATION_METRICS = (
     "accuracy",
