@@ -69,5 +69,9 @@ def arrays_to_module(arrays: dict[str, np.ndarray], module: nn.Module) -> None:
 
 
 def to_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Copy ``array`` to a tensor; unlike ``from_numpy`` this takes read-only arrays silently."""
-    return torch.tensor(array, dtype=dtype, device=device)
+    """Return ``array`` as a tensor to read from: the array's own memory where that is possible.
+
+    Unlike ``from_numpy`` this takes read-only arrays silently, by a copy.
+    """
+    convert = torch.as_tensor if array.flags.writeable else torch.tensor
+    return convert(array, dtype=dtype, device=device)

@@ -70,7 +70,9 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
 
 
 def _rows_of(inputs, rows):
-    """Return ``rows`` of the condition and of the prior means or None."""
+    """Return ``rows`` of the condition and of the prior means or None, all of them as they are."""
+    if len(rows) == len(inputs[0]):
+        return inputs
     return tuple(None if array is None else array[rows] for array in inputs)
 
 

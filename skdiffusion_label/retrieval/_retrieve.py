@@ -11,7 +11,7 @@ from skdiffusion_label.retrieval._labels import (
     count_votes,
     vote_distributions,
 )
-from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, self_last
+from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, without_self
 from skdiffusion_label.retrieval._space import supervised_spaces
 
 RETRIEVAL_SPACES = ("features", "standardized", "supervised")
@@ -180,7 +180,7 @@ def check_neighbors(neighbors, n_samples):
         return indices
     if indices.shape[1] == 1:
         raise ValueError("neighbors must hold another row than the row itself.")
-    return self_last(indices)[:, :-1]
+    return without_self(indices)
 
 
 def neighbors_graph(features, neighbors, *, metric="cosine"):

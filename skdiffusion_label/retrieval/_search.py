@@ -92,10 +92,12 @@ def find_neighbors(
         algorithm = "exact" if _exact_is_cheaper(*points.shape) else "pynndescent"
     if algorithm == "exact":
         return search_exactly(np.arange(n_samples))
-    candidates = np.flatnonzero(is_candidate)
-    found = _search_approximately(points[candidates], n_neighbors, random_state, n_jobs)
-    neighbors = np.full((n_samples, n_neighbors), -1)
-    if found.shape[1] == n_neighbors:
+    if is_candidate.all():
+        neighbors = _search_approximately(points, n_neighbors, random_state, n_jobs)
+    else:
+        candidates = np.flatnonzero(is_candidate)
+        found = _search_approximately(points[candidates], n_neighbors, random_state, n_jobs)
+        neighbors = np.full((n_samples, n_neighbors), -1)
         neighbors[candidates] = np.where(found < 0, -1, candidates[found])
     bad = np.flatnonzero(_is_bad(neighbors, is_zero))
     if len(bad):
@@ -179,7 +181,7 @@ def _search_approximately(points, n_neighbors, random_state, n_jobs):
 
     with _pynndescent_lock:
         index = NNDescent(
-            points.astype(np.float32),
+            points.astype(np.float32, copy=False),
             metric="euclidean",
             n_neighbors=min(max(30, n_neighbors + 1), len(points) - 1),
             random_state=random_state,
@@ -187,7 +189,10 @@ def _search_approximately(points, n_neighbors, random_state, n_jobs):
         )
         graph = index.neighbor_graph[0]
     # The row itself is mostly but not always first, as duplicates tie with it.
-    return self_last(graph)[:, :n_neighbors].astype(np.int64)
+    neighbors = np.full((len(points), n_neighbors), -1)
+    n_found = min(n_neighbors, graph.shape[1] - 1)
+    neighbors[:, :n_found] = without_self(graph)[:, :n_found]
+    return neighbors
 
 
 def is_self(neighbors):
@@ -195,10 +200,13 @@ def is_self(neighbors):
     return neighbors == np.arange(len(neighbors))[:, None]
 
 
-def self_last(neighbors):
-    """Move the row itself behind its neighbors, whose order stays."""
-    order = np.argsort(is_self(neighbors), axis=1, kind="stable")
-    return np.take_along_axis(neighbors, order, axis=1)
+def without_self(neighbors):
+    """Leave out the row itself, or the farthest neighbor of a row that is not its own."""
+    own = is_self(neighbors)
+    column = np.where(own.any(axis=1), own.argmax(axis=1), neighbors.shape[1] - 1)
+    stays = np.ones(neighbors.shape, dtype=bool)
+    stays[np.arange(len(neighbors)), column] = False
+    return neighbors[stays].reshape(len(neighbors), -1)
 
 
 def has_repeats(neighbors):
