@@ -94,7 +94,8 @@ class LRADiffusionClassifier(
     sampler : {"ddim", "ddpm"}, default="ddim"
         Deterministic or stochastic denoising steps. This and the next may be set after ``fit``.
     n_sampling_steps : int, default=1
-        Number of denoising steps in prediction.
+        Number of denoising steps in prediction. With more than one, draws settle on single labels,
+        and it takes many draws for their mean to be a probability.
     n_draws : int or "mean", default=8
         Number of random starts over which probabilities are averaged. "mean" is the single most
         likely start, as published.

@@ -70,6 +70,22 @@ def test_readme_table_shows_what_the_benchmark_wrote(task):
     assert row.endswith("| " + " | ".join(cells) + " |")
 
 
+CLEANING_TABLE = re.search(r"^\| given labels .*?\n\n", README, re.MULTILINE | re.DOTALL).group()
+
+
+@pytest.mark.parametrize("task", re.findall(r"^\| `(\w+)`", CLEANING_TABLE, re.MULTILINE))
+def test_readme_shows_how_labels_were_mended(task):
+    report = json.loads((ROOT / "docs" / "results" / "label_issues.json").read_text())
+    results = report["tasks"][task]
+    (row,) = re.findall(rf"^\| `{task}`.*$", CLEANING_TABLE, re.MULTILINE)
+    cells = [f"{results['noise_rate']:.0%}"]
+    for method in ("label_cleaner", "cleanlab_self_confidence"):
+        scores = results["methods"][method]
+        shown = (scores[name]["mean"] for name in ("auroc", "f1", "clean_label_accuracy"))
+        cells.append(" / ".join(f"{value:.3f}" for value in shown))
+    assert row.endswith("| " + " | ".join(cells) + " |")
+
+
 def test_readme_names_the_two_commands():
     assert "make demo" in README
     assert "make test" in README
@@ -77,7 +93,9 @@ def test_readme_names_the_two_commands():
 
 def test_changes_name_what_is_public():
     changes = (ROOT / "docs" / "changes.rst").read_text()
-    for name in set(skdiffusion_label.__all__) - {"__version__"}:
+    examples = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
+    names = {*skdiffusion_label.__all__, *cleaning.__all__, *examples}
+    for name in names - {"__version__"}:
         assert name in changes, name
     assert skdiffusion_label.__version__.split(".dev")[0] in changes
 
