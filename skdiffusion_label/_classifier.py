@@ -9,7 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdiffusion_label._prediction import LabelDiffusionPredictor
 from skdiffusion_label._prior import fit_prior
@@ -378,9 +378,7 @@ class LRADiffusionClassifier(
             If ``X`` has another number of rows than the training data.
         """
         check_is_fitted(self)
-        if self.feature_extractor_ is not None:
-            X = self.feature_extractor_.transform(X)
-        features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        features = self._extract_features(X)
         if len(features) != len(self.neighbors_):
             raise ValueError(
                 f"X must be the {len(self.neighbors_)} training rows, got {len(features)} rows."

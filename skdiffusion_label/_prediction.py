@@ -252,11 +252,15 @@ class LabelDiffusionPredictor:
     def __sklearn_is_fitted__(self):
         return hasattr(self, "weights_")
 
-    def _transform(self, X):
-        """Validate rows and return what the denoiser sees, and the prior means or None."""
+    def _extract_features(self, X):
+        """Return validated features (n_samples, n_features) of ``X``."""
         if self.feature_extractor_ is not None:
             X = self.feature_extractor_.transform(X)
-        features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+
+    def _transform(self, X):
+        """Validate rows and return what the denoiser sees, and the prior means or None."""
+        features = self._extract_features(X)
         condition = self._scaler.transform(features)
         if self.prior_ is None:
             return condition, None

@@ -60,12 +60,12 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
     # Logits under cross-entropy are probabilities already.
     if estimator.temperature == "auto" and estimator.prediction_type != "logits":
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
-        rows = np.sort(random_state.permutation(rows)[:n_rows])
-        estimator.temperature_ = _best_temperature(estimator, inputs, rows, class_weight)
-    rows = np.sort(random_state.permutation(np.flatnonzero(weight > 0))[:_MAX_TRUST_ROWS])
-    y_codes = np.searchsorted(estimator.classes_, y[rows])
+        some_rows = np.sort(random_state.permutation(rows)[:n_rows])
+        estimator.temperature_ = _best_temperature(estimator, inputs, some_rows, class_weight)
+    some_rows = np.sort(random_state.permutation(rows)[:_MAX_TRUST_ROWS])
+    y_codes = np.searchsorted(estimator.classes_, y[some_rows])
     start = torch.zeros(1, n_classes)
-    proba = estimator._denoise(_rows_of(inputs, rows), start=start)
+    proba = estimator._denoise(_rows_of(inputs, some_rows), start=start)
     estimator.label_trust_, estimator._evidence = given_label_evidence(proba, y_codes)
 
 

@@ -1,7 +1,7 @@
 """What a classifier believes about the true labels of the rows that it learns from."""
 
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import clone
@@ -19,8 +19,8 @@ class Beliefs:
 
     ``proba`` knows the row's features, ``purified`` its given label too. ``posterior`` says how
     likely the given label is right. ``transition_matrix`` is P(given label = column | true label =
-    row). ``neighbors`` (n_samples, n_neighbors) are the rows
-    that the classifier has asked, ``estimator`` is what was fitted on all rows; None without one.
+    row). ``neighbors`` (n_samples, n_neighbors) are the rows that the classifier has asked,
+    ``estimator`` is what was fitted on all rows; None without one.
     """
 
     proba: np.ndarray
@@ -81,6 +81,17 @@ def beliefs_from_proba(y_codes, proba):
     is_possible = purified.sum(axis=1, keepdims=True) > 0
     purified = _normalized(np.where(is_possible, purified, truth))
     return Beliefs(truth, purified, purified, transition_matrix)
+
+
+def beliefs_with_annotations(beliefs, annotations, classes):
+    """Let all annotators' labels stand in for the given one, their consensus.
+
+    The consensus may leave out classes that some annotator has named.
+    """
+    distributions = annotations.label_distributions[:, np.isin(annotations.classes, classes)]
+    likelihoods = distributions / distributions.mean(axis=0).clip(min=1e-300)
+    purified = _normalized(beliefs.proba * likelihoods)
+    return replace(beliefs, purified=purified, posterior=purified)
 
 
 def _deconvolved(proba, transition_matrix):

@@ -1,6 +1,5 @@
 """LabelCleaner: an estimator whose result is the mended labels."""
 
-import dataclasses
 import numbers
 
 import numpy as np
@@ -20,6 +19,7 @@ from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._beliefs import (
     beliefs_of_folds,
     beliefs_of_one_fit,
+    beliefs_with_annotations,
     purifies,
 )
 from skdiffusion_label.cleaning._issues import issues_table, supporters
@@ -157,7 +157,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
                 estimator, X, y, y_codes, fit_params, self.cv, self.n_jobs, random_state
             )
         if self.annotations_ is not None:
-            beliefs = _with_annotations(beliefs, self.annotations_, self.classes_)
+            beliefs = beliefs_with_annotations(beliefs, self.annotations_, self.classes_)
         index = index if np.ndim(index) == 1 else None
         table = issues_table(y_codes, self.classes_, beliefs, self.target_precision, index)
         suggested = beliefs.purified.argmax(axis=1)
@@ -200,15 +200,3 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         elif np.ndim(y) == 1:
             labels = labels.rename(y.name).astype(y.dtype)
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
-
-
-def _with_annotations(beliefs, annotations, classes):
-    """Let all annotators' labels stand in for the given one.
-
-    A consensus may leave out classes that some annotator has named.
-    """
-    distributions = annotations.label_distributions[:, np.isin(annotations.classes, classes)]
-    likelihoods = distributions / distributions.mean(axis=0).clip(min=1e-300)
-    purified = beliefs.proba * likelihoods
-    purified /= purified.sum(axis=1, keepdims=True).clip(min=1e-300)
-    return dataclasses.replace(beliefs, purified=purified, posterior=purified)

@@ -72,7 +72,7 @@ def find_label_issues(
     >>> bool(issues["is_label_issue"][7]), int(issues["suggested_label"][7])
     (True, 0)
     """
-    check_target_precision(target_precision)
+    _check_target_precision(target_precision)
     if (proba is None) == (estimator is None):
         raise ValueError("find_label_issues takes either proba or estimator and X.")
     if estimator is not None:
@@ -86,7 +86,7 @@ def find_label_issues(
     return issues_table(y_codes, classes, beliefs, target_precision)
 
 
-def check_target_precision(target_precision):
+def _check_target_precision(target_precision):
     """Raise unless it is None or a number in (0, 1)."""
     if target_precision is not None:
         check_scalar(

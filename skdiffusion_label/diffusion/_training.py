@@ -160,9 +160,8 @@ def draw_batches(
     """Yield what ``LabelDiffusion.loss`` takes for each batch of the rows in ``order``.
 
     Labels, noise and timesteps are drawn for all batches at once; half of the timesteps are
-    ``start``, if there is one. Instead of weighing drawn labels
-    by class and agreement, labels are drawn in proportion to these weights, and rows are weighed by
-    what theirs sum to.
+    ``start``, if there is one. Instead of weighing drawn labels by class and agreement, labels are
+    drawn in proportion to these weights, and rows are weighed by what theirs sum to.
     """
     device = data.features.device
     distributions = data.label_distributions.index_select(0, order)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdiffusion_label.retrieval._labels import smoothed_transition
+from skdiffusion_label.retrieval._labels import expected_counts, smoothed_transition
 
 _N_GROUPS = 4
 _FULL_TRUST, _NO_TRUST = 0.15, 0.2  # largest shares of disagreement that remain unexplained
@@ -36,9 +36,8 @@ def given_label_evidence(proba, y_codes):
     n_classes = proba.shape[1]
     if n_classes == 1 or len(proba) < _N_GROUPS:
         return 0.0, np.zeros((n_classes, n_classes))
-    counts = np.stack([np.bincount(y_codes, column, minlength=n_classes) for column in proba.T])
     trust = _trust(proba, y_codes)
-    return trust, trust * np.log(smoothed_transition(counts))
+    return trust, trust * np.log(smoothed_transition(expected_counts(proba, y_codes)))
 
 
 def _trust(proba, y_codes):

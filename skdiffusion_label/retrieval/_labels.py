@@ -129,9 +129,8 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
     votes_with_own = vote_distributions(votes, y_codes, sample_weight)
     posterior = by_class_posterior = squared_vote = _normalized_rows(votes_with_own**2)
     for _ in range(_N_ROUNDS):
-        weighted = by_class_posterior * weight[:, None]
-        counts = [np.bincount(y_codes, column, minlength=n_classes) for column in weighted.T]
-        transition = smoothed_transition(np.stack(counts))
+        counts = expected_counts(by_class_posterior * weight[:, None], y_codes)
+        transition = smoothed_transition(counts)
         neighbor_transition = smoothed_transition((posterior * weight[:, None]).T @ evidence)
         by_neighbors, by_class, by_place = infer(transition, neighbor_transition, local_share, 1)
         joint = by_neighbors * (by_class + by_place)
@@ -165,6 +164,16 @@ def _margin_strata(votes, takes_part):
     margins = leading[:, 1] - leading[:, 0]
     quantiles = np.quantile(margins[takes_part], np.arange(1, _N_STRATA) / _N_STRATA)
     return np.searchsorted(quantiles, margins)
+
+
+def expected_counts(distributions, y_codes):
+    """Sum ``distributions`` (n_samples, n_classes) of true labels by given label.
+
+    Returns counts (n_classes, n_classes): row by true, column by given label.
+    """
+    n_classes = distributions.shape[1]
+    columns = [np.bincount(y_codes, column, minlength=n_classes) for column in distributions.T]
+    return np.stack(columns)
 
 
 def smoothed_transition(counts):
