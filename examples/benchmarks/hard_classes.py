@@ -1,8 +1,7 @@
 """Tasks with rare, missing, unequal and one-sidedly mislabeled classes."""
 
 import numpy as np
-from simulated import TEST_SHARE, as_task_data, digits, synthetic
-from sklearn.model_selection import train_test_split
+from simulated import as_task_data, digits, split, synthetic
 from tasks import Task
 
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
@@ -68,10 +67,7 @@ def draw_imbalance(seed):
 
 def _draw(seed, rows, sizes, transition_matrix=None):
     """Split rows, keep ``sizes(y)`` training rows of each class, and corrupt their labels."""
-    X, y = rows(seed)
-    X_train, X_test, y_clean, y_test = train_test_split(
-        X, y, test_size=TEST_SHARE, stratify=y, random_state=seed
-    )
+    X_train, X_test, y_clean, y_test = split(seed, rows)
     order = np.random.default_rng(seed).permutation(len(y_clean))
     kept = np.concatenate(
         [

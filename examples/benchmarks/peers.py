@@ -1,5 +1,7 @@
 """The classifiers that ours is compared with."""
 
+import importlib
+
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -47,16 +49,20 @@ def mlp(seed):
     return make_pipeline(StandardScaler(), MLPClassifier(early_stopping=True, random_state=seed))
 
 
-def clean_learning(classifier, seed):
-    """Return cleanlab's pruning of suspicious rows around ``classifier``."""
+def import_cleanlab(module):
+    """Return a module of cleanlab."""
     try:
-        from cleanlab.classification import CleanLearning
+        return importlib.import_module(f"cleanlab.{module}")
     except ImportError as error:
         raise ImportError(
             "This method needs cleanlab: pip install 'skdiffusion_label[bench]'."
         ) from error
+
+
+def clean_learning(classifier, seed):
+    """Return cleanlab's pruning of suspicious rows around ``classifier``."""
     no_processes = {"n_jobs": 1}
-    return CleanLearning(
+    return import_cleanlab("classification").CleanLearning(
         classifier, seed=seed, verbose=False, find_label_issues_kwargs=no_processes
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from methods import Method, lra
-from peers import random_forest, tuned_logistic_regression
+from peers import import_cleanlab, random_forest, tuned_logistic_regression
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -49,16 +49,17 @@ def by_cleaner(X, y, seed):
 
 def by_retrieval(X, y, seed):
     """Return how little our retrieval believes the given label."""
-    distributions = lra(seed).fit(X, y).label_distributions_
-    return Judgement(
-        1 - _of_given(distributions, y), clean_labels=np.unique(y)[distributions.argmax(axis=1)]
-    )
+    return _judgement_of(lra(seed).fit(X, y).label_distributions_, y)
 
 
 def by_posterior(X, y, seed):
     """Return how little our classifier believes the given label when it sees the row alone."""
-    proba = lra(seed).fit(X, y).predict_proba(X)
-    return Judgement(1 - _of_given(proba, y), clean_labels=np.unique(y)[proba.argmax(axis=1)])
+    return _judgement_of(lra(seed).fit(X, y).predict_proba(X), y)
+
+
+def by_purifying(X, y, seed):
+    """Return how little our classifier believes the given label when it sees that too."""
+    return _judgement_of(lra(seed).fit(X, y).purify_proba(X, y), y)
 
 
 def by_k_disagreement(X, y, seed, n_neighbors=10):
@@ -102,13 +103,8 @@ def by_mcs(X, y, seed, n_steps=20):
 
 def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
     """Return 1 - cleanlab's label quality score of out-of-fold probabilities, and its issues."""
-    try:
-        from cleanlab.filter import find_label_issues
-        from cleanlab.rank import get_label_quality_scores
-    except ImportError as error:
-        raise ImportError(
-            "This method needs cleanlab: pip install 'skdiffusion_label[bench]'."
-        ) from error
+    find_label_issues = import_cleanlab("filter").find_label_issues
+    get_label_quality_scores = import_cleanlab("rank").get_label_quality_scores
     classifier = tuned_logistic_regression(X, y) if model == "logistic" else random_forest(seed)
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
     proba = cross_val_predict(classifier, X, y, cv=folds, method="predict_proba")
@@ -119,6 +115,11 @@ def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
     return Judgement(
         1 - quality, 1 - _of_given(proba, y), is_issue, clean_labels, transition_matrix
     )
+
+
+def _judgement_of(proba, y):
+    p_error = 1 - _of_given(proba, y)
+    return Judgement(p_error, p_error, clean_labels=np.unique(y)[proba.argmax(axis=1)])
 
 
 def _of_given(proba, y):
@@ -142,6 +143,7 @@ RANKERS = {
         by_retrieval, "1 - label_distributions_ of the given label", is_ours=True
     ),
     "lra_posterior": _ranker(by_posterior, "1 - predict_proba of the given label", is_ours=True),
+    "lra_purified": _ranker(by_purifying, "1 - purify_proba of the given label", is_ours=True),
     "cleanlab_self_confidence": _cleanlab(
         "logistic regression with chosen C, self confidence", score="self_confidence"
     ),

@@ -101,12 +101,15 @@ def corrupt(noise, rate, X, y, seed):
     return poly_margin_noise(y, proba, rate, noise_type=int(noise[-1]), random_state=seed)
 
 
+def split(seed, rows):
+    """Split what ``rows(seed)`` returns at random, with equal shares of classes in both parts."""
+    X, y = rows(seed)
+    return train_test_split(X, y, test_size=TEST_SHARE, stratify=y, random_state=seed)
+
+
 def draw_split(seed, rows, noise, rate):
     """Split rows at random, standardize them by the training rows and corrupt these's labels."""
-    X, y = rows(seed)
-    X_train, X_test, y_clean, y_test = train_test_split(
-        X, y, test_size=TEST_SHARE, stratify=y, random_state=seed
-    )
+    X_train, X_test, y_clean, y_test = split(seed, rows)
     y_given = corrupt(noise, rate, X_train, y_clean, seed)
     return as_task_data(X_train, y_given, X_test, y_clean, y_test, is_scaled=rows is digits)
 
@@ -140,20 +143,19 @@ def _simulated(name, group, rows, noise, percent, draw=draw_split):
 
 def small_tasks():
     """Return digits, breast cancer and wine; with two classes, pair noise is symmetric noise."""
-    return [
-        _simulated(name, "small tables", rows, noise, percent)
-        for name, rows in SMALL_TABLES.items()
-        for noise, percent in (("sym", 40), ("pair", 40), ("instance", 30))
-        if (name, noise) != ("breast_cancer", "pair")
-    ]
+    return _table_tasks((("sym", 40), ("pair", 40), ("instance", 30)), draw_split)
 
 
 def ranking_tasks():
     """Return the small tables with 30 % of the labels wrong and no test rows."""
+    return _table_tasks((("sym", 30), ("pair", 30), ("instance", 30)), draw_all)
+
+
+def _table_tasks(noises, draw):
     return [
-        _simulated(name, "small tables", rows, noise, 30, draw_all)
+        _simulated(name, "small tables", rows, noise, percent, draw)
         for name, rows in SMALL_TABLES.items()
-        for noise in ("sym", "pair", "instance")
+        for noise, percent in noises
         if (name, noise) != ("breast_cancer", "pair")
     ]
 
