@@ -1,6 +1,7 @@
 """The classifier: validates, then orders retrieval, training and read-off."""
 
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -9,15 +10,15 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
+from skdiffusion_label._inputs import DenoiserInputs
 from skdiffusion_label._prediction import LabelDiffusionPredictor
 from skdiffusion_label._prior import fit_prior
 from skdiffusion_label._torch import fitting_device, limited_threads
 from skdiffusion_label._training import train
-from skdiffusion_label._validation import check_training_data, hold_out
+from skdiffusion_label._validation import check_encoder, check_training_data, hold_out
 from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
-from skdiffusion_label.retrieval import RETRIEVAL_SPACES, neighbors_graph, retrieve_labels
+from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
 
 
 class LRADiffusionClassifier(
@@ -50,8 +51,17 @@ class LRADiffusionClassifier(
         estimated too, or at face value with the row's own label, as published.
     hidden_size : int, default=256
         Width of the denoiser's layers.
-    encoder : {"linear", "mlp"}, default="linear"
-        Network whose embedding of the features gates the denoiser's first layer.
+    encoder : {"linear", "mlp"}, torch.nn.Module or callable, default="linear"
+        Network whose embedding gates the denoiser's first layer. By name it embeds the features. A
+        module, or a function without arguments that makes one, embeds ``X`` itself, and is trained
+        along: the paper's second image encoder. It is left as it is; a copy is trained, in
+        bfloat16 on a GPU. Rows of ``X`` are images as for ``CLIPEmbedder``, read batch by batch by
+        ``n_jobs`` processes, or vectors if ``X`` is a table of numbers.
+    encoder_transform : callable or pair of callables, default=None
+        Turns a row, an image of PIL or a vector, into the tensor that a module takes: the first of
+        a pair in training, which may draw from the global generators of torch, numpy and Python
+        (these are seeded and restored), the second in prediction. None makes images tensors of
+        shape (3, height, width) within [0, 1].
     dropout : float, default=0.2
         Share of the features that are dropped while training, in [0, 1).
     n_timesteps : int, default=20
@@ -102,8 +112,14 @@ class LRADiffusionClassifier(
     temperature : float or "auto", default="auto"
         Divides the scores of the read-off. "auto" fits it to what retrieval found for training
         rows, and is 1.0 for "logits"; 1.0 as published.
+    checkpoint_dir : str or path-like, default=None
+        Directory in which training leaves its state after each epoch. A ``fit`` that has begun
+        just like an interrupted one (same data, parameters and int ``random_state``) goes on from
+        there, to the same result; ``encoder_transform`` is taken to be the same.
     device : str, default="auto"
-        Torch device; "auto" is a CUDA GPU if there is one.
+        Torch device; "auto" is a CUDA GPU if there is one. With "accelerate", the processes that
+        ``accelerate launch`` or ``torchrun`` has started train one model together, each on its own
+        device and its share of each batch; all of them keep it.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same result in each call.
     n_jobs : int, default=None
@@ -146,6 +162,8 @@ class LRADiffusionClassifier(
         Temperature of the read-off.
     weights_ : dict of str to ndarray
         Weights of the denoiser.
+    encoder_ : torch.nn.Module or None
+        The trained encoder, on the CPU, if ``encoder`` is not a name.
     feature_extractor_, prior_ : estimator or None
         Fitted clones.
 
@@ -179,7 +197,8 @@ class LRADiffusionClassifier(
         "neighbors_algorithm": [StrOptions({"auto", "exact", "pynndescent"})],
         "label_aggregation": [StrOptions({"annotators", "vote"})],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [StrOptions({"linear", "mlp"})],
+        "encoder": [StrOptions({"linear", "mlp"}), callable],
+        "encoder_transform": [callable, tuple, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_timesteps": [Interval(Integral, 1, None, closed="left")],
         "noise_schedule": [StrOptions(set(NOISE_SCHEDULES))],
@@ -201,6 +220,7 @@ class LRADiffusionClassifier(
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left"), StrOptions({"mean"})],
         "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "checkpoint_dir": [str, PathLike, None],
         "device": [str],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -218,6 +238,7 @@ class LRADiffusionClassifier(
         label_aggregation="annotators",
         hidden_size=256,
         encoder="linear",
+        encoder_transform=None,
         dropout=0.2,
         n_timesteps=20,
         noise_schedule="linear",
@@ -239,6 +260,7 @@ class LRADiffusionClassifier(
         n_sampling_steps=1,
         n_draws=8,
         temperature="auto",
+        checkpoint_dir=None,
         device="auto",
         random_state=None,
         n_jobs=None,
@@ -252,6 +274,7 @@ class LRADiffusionClassifier(
         self.label_aggregation = label_aggregation
         self.hidden_size = hidden_size
         self.encoder = encoder
+        self.encoder_transform = encoder_transform
         self.dropout = dropout
         self.n_timesteps = n_timesteps
         self.noise_schedule = noise_schedule
@@ -273,6 +296,7 @@ class LRADiffusionClassifier(
         self.n_sampling_steps = n_sampling_steps
         self.n_draws = n_draws
         self.temperature = temperature
+        self.checkpoint_dir = checkpoint_dir
         self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -307,6 +331,7 @@ class LRADiffusionClassifier(
         """
         device = fitting_device(self.device)
         random_state = check_random_state(self.random_state)
+        raw, encoder = check_encoder(self, X, random_state)
         features, y, sample_weight, neighbors = check_training_data(
             self, X, y, sample_weight, neighbors
         )
@@ -314,11 +339,9 @@ class LRADiffusionClassifier(
         weight = sample_weight - held_out
         standardized = self._standardize(features, weight)
         self._retrieve(features, standardized, y, weight, neighbors, random_state)
-        if self.verbose:
-            print(f"Retrieval: {self.n_neighbors_} neighbors, space {self.retrieval_space_!r}")
-        inputs = self._fit_condition(features, standardized, y, weight, random_state)
+        inputs = self._fit_condition(features, standardized, y, weight, raw, random_state)
         with limited_threads(self.n_jobs):
-            train(self, inputs, X, y, weight, held_out, random_state, device)
+            train(self, inputs, encoder, X, y, weight, held_out, random_state, device)
         return self
 
     def _standardize(self, features, weight):
@@ -350,40 +373,13 @@ class LRADiffusionClassifier(
         self.label_distributions_ = retrieval.label_distributions
         self.transition_matrix_ = retrieval.transition_matrix
 
-    def _fit_condition(self, features, standardized, y, weight, random_state):
-        """Return what the denoiser sees of the training rows, and the prior means or None."""
+    def _fit_condition(self, features, standardized, y, weight, raw, random_state):
+        """Return what the denoiser sees of the training rows."""
         self.prior_ = None
         if self.prior is None:
-            return standardized, None
+            return DenoiserInputs(standardized, raw=raw)
         self.prior_, means = fit_prior(self.prior, features, y, weight, self.classes_, random_state)
-        return np.hstack([standardized, means]), means
-
-    def kneighbors_graph(self, X):
-        """Return the distances from the training rows to the neighbors that ``fit`` has found.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training rows as they were given to ``fit``, in the same order.
-
-        Returns
-        -------
-        csr_matrix of shape (n_samples, n_samples), dtype=float64
-            Distances between features by ``metric``, wherever the neighbors were looked up. In
-            each row the smallest comes first.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` has another number of rows than the training data.
-        """
-        check_is_fitted(self)
-        features = self._extract_features(X)
-        if len(features) != len(self.neighbors_):
-            raise ValueError(
-                f"X must be the {len(self.neighbors_)} training rows, got {len(features)} rows."
-            )
-        return neighbors_graph(features, self.neighbors_, metric=self.metric)
+        return DenoiserInputs(np.hstack([standardized, means]), means, raw)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,61 +1,36 @@
 """Prediction with a fitted label diffusion model."""
 
+import itertools
 import math
 from collections import deque
 from numbers import Integral
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from skdiffusion_label._inputs import DenoiserInputs, encoder_inputs
+from skdiffusion_label._network import fitted_model
 from skdiffusion_label._prior import prior_mean
 from skdiffusion_label._torch import (
-    arrays_to_module,
     limited_threads,
     make_generator,
     prediction_device,
     to_tensor,
 )
 from skdiffusion_label.diffusion import (
-    LabelDenoiser,
-    LabelDiffusion,
     NoiseSchedule,
     add_noise,
     class_probabilities,
     draw_probabilities,
 )
+from skdiffusion_label.retrieval import neighbors_graph
 
 # Rows are denoised in blocks of one shape, the last one filled up with zeros: a matrix product of
 # another shape may sum in another order, and a row's result would depend on the number of rows.
 _ROWS_PER_BLOCK = 512
-
-
-def network_settings(estimator, n_features, n_classes):
-    """Return what decides about the network and the meaning of its output, as a dict."""
-    return {
-        "n_inputs": n_features + (0 if estimator.prior is None else n_classes),
-        "n_classes": n_classes,
-        "hidden_size": estimator.hidden_size,
-        "encoder": estimator.encoder,
-        "n_timesteps": estimator.n_timesteps,
-        "noise_schedule": estimator.noise_schedule,
-        "prediction_type": estimator.prediction_type,
-    }
-
-
-def build_model(network):
-    """Return an untrained model of :func:`network_settings`, without drawing random numbers."""
-    with torch.device("meta"):
-        denoiser = LabelDenoiser(
-            network["n_inputs"],
-            network["n_classes"],
-            network["n_timesteps"],
-            network["hidden_size"],
-            network["encoder"],
-        )
-    schedule = NoiseSchedule(network["noise_schedule"], network["n_timesteps"])
-    return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, network["prediction_type"])
 
 
 def starting_noise(n_draws, n_classes, generator):
@@ -249,6 +224,33 @@ class LabelDiffusionPredictor:
         proba = self.purify_proba(X, y, timestep)
         return self.classes_[proba.argmax(axis=1)]
 
+    def kneighbors_graph(self, X):
+        """Return the distances from the training rows to the neighbors that ``fit`` has found.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows as they were given to ``fit``, in the same order.
+
+        Returns
+        -------
+        csr_matrix of shape (n_samples, n_samples), dtype=float64
+            Distances between features by ``metric``, wherever the neighbors were looked up. In
+            each row the smallest comes first.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has another number of rows than the training data.
+        """
+        check_is_fitted(self)
+        features = self._extract_features(X)
+        if len(features) != len(self.neighbors_):
+            raise ValueError(
+                f"X must be the {len(self.neighbors_)} training rows, got {len(features)} rows."
+            )
+        return neighbors_graph(features, self.neighbors_, metric=self.metric)
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "weights_")
 
@@ -259,13 +261,16 @@ class LabelDiffusionPredictor:
         return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
 
     def _transform(self, X):
-        """Validate rows and return what the denoiser sees, and the prior means or None."""
+        """Validate rows and return what the denoiser sees of them."""
+        raw = None
+        if self.encoder_ is not None:
+            raw = encoder_inputs(X, self.encoder_transform, effective_n_jobs(self.n_jobs))
         features = self._extract_features(X)
         condition = self._scaler.transform(features)
         if self.prior_ is None:
-            return condition, None
+            return DenoiserInputs(condition, raw=raw)
         means = prior_mean(self.prior_, features, self.classes_)
-        return np.hstack([condition, means]), means
+        return DenoiserInputs(np.hstack([condition, means]), means, raw)
 
     def _denoise(self, inputs, **options):
         """Return the probabilities (n_samples, n_classes) at the end of the chains."""
@@ -291,13 +296,10 @@ class LabelDiffusionPredictor:
         from ``initial_noise_`` or from ``start``. With ``labels`` (n, n_classes) it has one step,
         and these are diffused to ``timestep`` with that start as noise.
         """
-        condition, means = inputs
         start = (torch.tensor(self.initial_noise_) if start is None else start).float()
         device = prediction_device(self.device)
-        n_draws, n_classes = start.shape
-        model = build_model(self._network)
-        arrays_to_module(self.weights_, model.denoiser)
-        model = model.to(device).eval()
+        n_draws = len(start)
+        model = fitted_model(self).to(device).eval()
         timesteps = model.timesteps(self.n_sampling_steps if labels is None else 1, start=timestep)
         noise = None
         if self.sampler == "ddpm":
@@ -306,10 +308,15 @@ class LabelDiffusionPredictor:
         results = []
         # A power of two, which vector instructions divide without a rest to be rounded otherwise.
         n_rows = 2 ** int(math.log2(max(1, _ROWS_PER_BLOCK // n_draws)))
+        blocks = [slice(first, first + n_rows) for first in range(0, len(inputs), n_rows)]
         with limited_threads(self.n_jobs), torch.inference_mode():
-            for first in range(0, len(condition), n_rows):
-                rows = slice(first, first + n_rows)
-                features = _block(condition[rows], n_rows, device)
+            for rows, raw in zip(blocks, _raw_blocks(inputs, blocks), strict=False):
+                condition = inputs.condition[rows]
+                n_used = len(condition)
+                if raw is not None:  # images to fill up with would cost too much
+                    n_rows, raw = n_used, raw.to(device)
+                features = _block(condition, n_rows, device)
+                means = inputs.prior_means
                 prior = None if means is None else _block(means[rows], n_rows, device)
                 y_t = start.expand(-1, n_rows, -1)
                 if labels is not None:
@@ -318,8 +325,7 @@ class LabelDiffusionPredictor:
                     y_t = add_noise(y_0, y_t, t, model.schedule, prior)
                 elif prior is not None:
                     y_t = y_t + prior
-                steps = model.denoise(y_t, timesteps, features, prior, self.sampler, noise)
-                n_used = len(condition[rows])
+                steps = model.denoise(y_t, timesteps, features, prior, self.sampler, noise, raw)
                 results.append(read_off(y_0[:, :n_used].cpu().double() for y_0 in steps))
         return results
 
@@ -349,6 +355,13 @@ def labels_of_evidence(evidence, network):
     log_odds_of_given = max((own - others).mean(), 1e-9)
     timestep = np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin()
     return timestep, (evidence - others).T / log_odds[timestep]
+
+
+def _raw_blocks(inputs, blocks):
+    """Return the inputs of an encoder of its own inputs for each block of rows, or Nones."""
+    if inputs.raw is None:
+        return itertools.repeat(None)
+    return inputs.raw.batches([range(*rows.indices(len(inputs))) for rows in blocks])
 
 
 def _block(array, n_rows, device):

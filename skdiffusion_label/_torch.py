@@ -1,8 +1,10 @@
 """The bridge between numpy or scikit-learn and torch: random states, devices, threads, arrays."""
 
+import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import joblib
 import numpy as np
@@ -16,14 +18,36 @@ def make_generator(random_state: np.random.RandomState) -> torch.Generator:
     return torch.Generator().manual_seed(int(random_state.randint(np.iinfo(np.int32).max)))
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global CPU generators of torch, numpy and Python; on leaving, restore them.
+
+    For code of others that draws from them, such as modules' constructors and augmentations.
+    """
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    torch.default_generator.manual_seed(int(seed))  # torch.manual_seed would reseed GPUs too
+    np.random.seed(seed)
+    random.seed(int(seed))
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+
+
 def fitting_device(device: str) -> torch.device:
     """Return the torch device called ``device``; "auto" is a CUDA GPU if there is one.
+
+    "accelerate" is the one that Hugging Face accelerate has given to this process.
 
     Raises
     ------
     ValueError
         If there is no such device on this machine.
     """
+    if device == "accelerate":
+        return launched_process().device
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -34,6 +58,31 @@ def fitting_device(device: str) -> torch.device:
             f"device must be 'auto' or a device that torch can use here, got {device!r}: {error}"
         ) from error
     return resolved
+
+
+def launched_process() -> Any:
+    """Return accelerate's state of this process, one of those that it has launched together.
+
+    Raises
+    ------
+    ValueError
+        If accelerate is not installed.
+    """
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        raise ValueError(
+            "device='accelerate' needs the package accelerate: pip install accelerate."
+        ) from error
+    # Told so, it joins processes on CPUs as well; left alone, each would train by itself.
+    return PartialState(cpu=not torch.accelerator.is_available())
+
+
+def sum_over_processes(tensor: Tensor) -> Tensor:
+    """Return the sum of ``tensor`` over the processes that accelerate has launched together."""
+    from accelerate.utils import reduce
+
+    return reduce(tensor, reduction="sum")
 
 
 def prediction_device(device: str) -> torch.device:

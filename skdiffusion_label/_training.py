@@ -1,16 +1,27 @@
 """Training of the denoiser inside ``LRADiffusionClassifier.fit``."""
 
+import copy
+import dataclasses
 import math
 
 import numpy as np
 import torch
 
-from skdiffusion_label._prediction import build_model, starting_noise
-from skdiffusion_label._torch import arrays_to_module, make_generator, module_to_arrays, to_tensor
+from skdiffusion_label._checkpoint import Checkpoint
+from skdiffusion_label._network import build_model, fitted_model, fitted_weights
+from skdiffusion_label._prediction import starting_noise
+from skdiffusion_label._torch import (
+    launched_process,
+    make_generator,
+    sum_over_processes,
+    to_tensor,
+)
 from skdiffusion_label._validation import check_class_weight
 from skdiffusion_label.diffusion import (
+    Processes,
     TrainingData,
     TrainingSettings,
+    TrainingState,
     fit_temperature,
     train_denoiser,
 )
@@ -22,17 +33,18 @@ _MAX_TEMPERATURE_ENTRIES = 200_000
 _MAX_TRUST_ROWS = 10_000
 
 
-def train(estimator, inputs, X, y, weight, held_out, random_state, device):
-    """Train on ``inputs`` (condition, prior means or None) and set what ``predict_proba`` needs.
+def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, device):
+    """Train on ``inputs`` and set what ``predict_proba`` needs.
 
     Rows of zero ``weight`` are left out; those with weight in ``held_out`` decide about early
-    stopping. ``X`` is what ``fit`` was given, for callbacks.
+    stopping. ``encoder`` is the module to train along or None. ``X`` is what ``fit`` was given, for
+    callbacks.
     """
     n_classes = len(estimator.classes_)
     rows = np.flatnonzero(weight > 0)
     settings = _settings(estimator, len(rows))
     generator = make_generator(random_state)
-    model = _initial_model(estimator, generator).to(device)
+    model = _initial_model(estimator, encoder, generator).to(device)
     estimator.initial_noise_ = starting_noise(estimator.n_draws, n_classes, generator).numpy()
     estimator._sampling_seed = int(random_state.randint(np.iinfo(np.int32).max))
     estimator.temperature_ = (
@@ -43,20 +55,22 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
     shares = np.average(estimator.label_distributions_, axis=0, weights=weight)
     class_weight = class_weight / (class_weight @ shares)  # so that the mean weight is one
 
-    condition, means = _rows_of(inputs, rows)
-    distributions = estimator.label_distributions_[rows]
-    arrays = condition, distributions, weight[rows], means, class_weight
+    trained = inputs if len(rows) == len(inputs) else inputs.take(rows)
+    arrays = (
+        trained.condition,
+        estimator.label_distributions_[rows],
+        weight[rows],
+        trained.prior_means,
+        class_weight,
+    )
     data = TrainingData(
-        *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays)
+        *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays),
+        load_inputs=None if trained.raw is None else _loader(trained.raw, device),
     )
-    epochs = train_denoiser(model, data, settings, generator)
-    _run_epochs(
-        estimator,
-        epochs,
-        settings,
-        (inputs, y, held_out * class_weight[np.searchsorted(estimator.classes_, y)]),
-        X,
-    )
+    training = _Training(estimator, TrainingState(model, settings, generator), encoder)
+    validation = inputs, y, held_out * class_weight[np.searchsorted(estimator.classes_, y)]
+    training.resume((arrays, validation[2]))
+    training.run(data, validation, X)
     # Logits under cross-entropy are probabilities already.
     if estimator.temperature == "auto" and estimator.prediction_type != "logits":
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
@@ -64,16 +78,15 @@ def train(estimator, inputs, X, y, weight, held_out, random_state, device):
         estimator.temperature_ = _best_temperature(estimator, inputs, some_rows, class_weight)
     some_rows = np.sort(random_state.permutation(rows)[:_MAX_TRUST_ROWS])
     y_codes = np.searchsorted(estimator.classes_, y[some_rows])
-    start = torch.zeros(1, n_classes)
-    proba = estimator._denoise(_rows_of(inputs, some_rows), start=start)
+    proba = estimator._denoise(inputs.take(some_rows), start=torch.zeros(1, n_classes))
     estimator.label_trust_, estimator._evidence = given_label_evidence(proba, y_codes)
 
 
-def _rows_of(inputs, rows):
-    """Return ``rows`` of the condition and of the prior means or None, all of them as they are."""
-    if len(rows) == len(inputs[0]):
-        return inputs
-    return tuple(None if array is None else array[rows] for array in inputs)
+def _loader(raw, device):
+    def load(batches, seed):
+        return (batch.to(device, non_blocking=True) for batch in raw.batches(batches, seed))
+
+    return load
 
 
 def _settings(estimator, n_rows):
@@ -93,10 +106,10 @@ def _settings(estimator, n_rows):
     )
 
 
-def _initial_model(estimator, generator):
-    model = build_model(estimator._network)
+def _initial_model(estimator, encoder, generator):
+    model = build_model(estimator._network, copy.deepcopy(encoder))
     if hasattr(estimator, "weights_"):  # only a warm start has kept them
-        arrays_to_module(estimator.weights_, model.denoiser)
+        model = fitted_model(estimator)
     else:
         model.denoiser.initialize(generator)
         estimator.loss_curve_ = []
@@ -108,48 +121,122 @@ def _initial_model(estimator, generator):
     return model
 
 
-def _run_epochs(estimator, epochs, settings, validation, X):
-    """Watch the epochs: callbacks, printed progress, early stopping, the best epoch's weights."""
-    context = estimator._init_callback_context(max_subtasks=settings.n_epochs)
-    data = {"estimator": estimator, "X": X, "y": validation[1]}
-    context.call_on_fit_task_begin(**data)
-    n_warmup = settings.warmup_fraction * settings.n_epochs
-    best_score, best_weights, n_without_gain = -1.0, None, 0
-    for epoch, (loss, averaged) in enumerate(epochs, start=1):
-        task = context.subcontext(task_name="epoch")
-        task.call_on_fit_task_begin(**data)
-        estimator.loss_curve_.append(loss)
-        estimator.n_iter_ = len(estimator.loss_curve_)
-        message = f"Epoch {epoch}/{settings.n_epochs}, loss {loss:.4f}"
-        if estimator.early_stopping:
-            estimator.weights_ = module_to_arrays(averaged.denoiser)
-            score = _accuracy_on_given_labels(estimator, *validation)
-            estimator.validation_scores_.append(score)
-            message += f", accuracy on held-out given labels {score:.4f}"
-            n_without_gain += epoch > n_warmup
-            if score > best_score:
-                best_score, best_weights, n_without_gain = score, estimator.weights_, 0
-        if estimator.verbose:
-            print(message)
-        stop = task.call_on_fit_task_end(
-            **data,
-            reconstruction_attributes=lambda: {"weights_": module_to_arrays(averaged.denoiser)},  # noqa: B023
+class _Training:
+    """Epochs as ``fit`` sees them: callbacks, printed progress, early stopping, checkpoints."""
+
+    def __init__(self, estimator, state, encoder):
+        self.estimator, self.state, self.encoder = estimator, state, encoder
+        self.processes = _processes(estimator)
+        self.best_score, self.best_vector, self.n_without_gain = -1.0, None, 0
+        self.stopped = False
+
+    def resume(self, data):
+        """Find the checkpoint of a training that has begun just like this one; go on from it."""
+        estimator, state = self.estimator, self.state
+        identity = [
+            state.vector.cpu().numpy(),
+            state.generator.get_state().numpy(),
+            dataclasses.asdict(state.settings),
+            estimator._network,
+            (estimator.early_stopping, estimator.n_iter_no_change, self.processes.number),
+            data,
+        ]
+        self.checkpoint = Checkpoint(estimator.checkpoint_dir, identity)
+        saved = self.checkpoint.load()
+        if saved is not None:
+            state.load_state_dict(saved.pop("state"))
+            estimator.loss_curve_ = saved.pop("loss_curve")
+            estimator.validation_scores_ = saved.pop("validation_scores")
+            vars(self).update(saved)
+
+    def save(self):
+        """Write all that :meth:`resume` needs."""
+        if self.processes.index:
+            return
+        names = "best_score", "best_vector", "n_without_gain", "stopped"
+        self.checkpoint.save(
+            {
+                "state": self.state.state_dict(),
+                "loss_curve": self.estimator.loss_curve_,
+                "validation_scores": self.estimator.validation_scores_,
+                **{name: getattr(self, name) for name in names},
+            }
         )
-        if stop or n_without_gain >= estimator.n_iter_no_change:
-            break
-    estimator.weights_ = best_weights or module_to_arrays(averaged.denoiser)
-    context.call_on_fit_task_end(**data)
+
+    def run(self, data, validation, X):
+        """Train for the epochs that are left, and keep the weights of the best."""
+        estimator, state = self.estimator, self.state
+        self.report(
+            f"Retrieval: {estimator.n_neighbors_} neighbors, space {estimator.retrieval_space_!r}"
+        )
+        context = estimator._init_callback_context(max_subtasks=state.settings.n_epochs)
+        given = {"estimator": estimator, "X": X, "y": validation[1]}
+        context.call_on_fit_task_begin(**given)
+        epochs = () if self.stopped else train_denoiser(data, state, self.processes)
+        for loss in epochs:
+            task = context.subcontext(task_name="epoch")
+            task.call_on_fit_task_begin(**given)
+            estimator.loss_curve_.append(loss)
+            estimator.n_iter_ = len(estimator.loss_curve_)
+            message = f"Epoch {state.n_epochs}/{state.settings.n_epochs}, loss {loss:.4f}"
+            if estimator.early_stopping:
+                self.judge(validation)
+                score = estimator.validation_scores_[-1]
+                message += f", accuracy on held-out given labels {score:.4f}"
+            self.report(message)
+            self.stopped = self.n_without_gain >= estimator.n_iter_no_change
+            self.save()
+            stop = task.call_on_fit_task_end(**given, reconstruction_attributes=self.weights)
+            if stop or self.stopped:
+                break
+        if self.best_vector is not None:
+            state.averaged_vector.copy_(self.best_vector)
+        estimator.n_iter_ = len(estimator.loss_curve_)
+        vars(estimator).update(self.weights())
+        context.call_on_fit_task_end(**given)
+
+    def weights(self):
+        """Return the attributes that keep the averaged model."""
+        return fitted_weights(self.state.averaged.denoiser, self.encoder)
+
+    def judge(self, validation):
+        """Score this epoch's model on held-out given labels."""
+        estimator, state = self.estimator, self.state
+        vars(estimator).update(self.weights())
+        score = _accuracy_on_given_labels(estimator, *validation)
+        if self.processes.number > 1:  # devices may round otherwise, and all must stop together
+            total = self.processes.add(state.vector.new_tensor(score))
+            score = total.item() / self.processes.number
+        estimator.validation_scores_.append(score)
+        settings = state.settings
+        self.n_without_gain += state.n_epochs > settings.warmup_fraction * settings.n_epochs
+        if score > self.best_score:
+            self.best_score, self.n_without_gain = score, 0
+            self.best_vector = state.averaged_vector.clone()
+
+    def report(self, message):
+        """Print ``message`` if asked to, in one process alone."""
+        if self.estimator.verbose and not self.processes.index:
+            print(message)
+
+
+def _processes(estimator):
+    """Return the processes that train together."""
+    if estimator.device != "accelerate":
+        return Processes()
+    process = launched_process()
+    return Processes(process.process_index, process.num_processes, sum_over_processes)
 
 
 def _accuracy_on_given_labels(estimator, inputs, y, weight):
     rows = np.flatnonzero(weight > 0)
-    proba = estimator._denoise(_rows_of(inputs, rows))
+    proba = estimator._denoise(inputs.take(rows))
     hits = estimator.classes_[proba.argmax(axis=1)] == y[rows]
     return float(np.average(hits, weights=weight[rows]))
 
 
 def _best_temperature(estimator, inputs, rows, class_weight):
-    labels = estimator._sample(_rows_of(inputs, rows))
+    labels = estimator._sample(inputs.take(rows))
     distributions = estimator.label_distributions_[rows]
     target = distributions * class_weight
     if estimator.label_weighting == "agreement":  # as training weighs the labels that it draws

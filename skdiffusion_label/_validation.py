@@ -1,13 +1,17 @@
 """Checks of what is given to ``LRADiffusionClassifier.fit``, before any long work."""
 
+from numbers import Integral
+
 import numpy as np
+from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
 
-from skdiffusion_label._prediction import network_settings
+from skdiffusion_label._inputs import encoder_inputs, initial_encoder
+from skdiffusion_label._network import network_settings
 from skdiffusion_label.retrieval import check_neighbors
 
 _DTYPES = [np.float64, np.float32]
@@ -24,6 +28,11 @@ def check_training_data(estimator, X, y, sample_weight, neighbors):
         The mean of the positive ones is one.
     neighbors : ndarray of shape (n_samples, n_neighbors) or None
     """
+    if estimator.device == "accelerate" and not isinstance(estimator.random_state, Integral):
+        raise ValueError(
+            "device='accelerate' needs an int random_state, so that all processes draw the same "
+            f"numbers, got {estimator.random_state!r}."
+        )
     continues = estimator.warm_start and hasattr(estimator, "weights_")
     checks = {"dtype": _DTYPES, "ensure_min_samples": 2, "reset": not continues}
     if estimator.feature_extractor is None:
@@ -76,6 +85,27 @@ def check_training_data(estimator, X, y, sample_weight, neighbors):
     estimator.classes_ = classes
     estimator._network = network
     return features, y, sample_weight, neighbors
+
+
+def check_encoder(estimator, X, random_state):
+    """Return the inputs of an encoder of its own inputs, and the module to train; or two Nones."""
+    transform = estimator.encoder_transform
+    if isinstance(estimator.encoder, str):
+        if transform is not None:
+            raise ValueError(
+                "encoder_transform is for a torch module as encoder, "
+                f"got encoder={estimator.encoder!r}."
+            )
+        return None, None
+    if isinstance(transform, tuple) and not (len(transform) == 2 and all(map(callable, transform))):
+        raise ValueError(
+            "encoder_transform must be a function or a pair of functions, for training and for "
+            f"prediction, got {transform!r}."
+        )
+    inputs = encoder_inputs(X, transform, effective_n_jobs(estimator.n_jobs))
+    if estimator.warm_start and hasattr(estimator, "weights_"):
+        return inputs, estimator.encoder_
+    return inputs, initial_encoder(estimator.encoder, inputs, estimator.hidden_size, random_state)
 
 
 def check_class_weight(class_weight, classes, y):

@@ -17,11 +17,12 @@ ROOT = Path(skdiffusion_label.__file__).parent
 
 # What a room may import of the package, beside itself. "root" is every file beside the rooms.
 ALLOWED_ROOMS = {
-    "root": {"root", "_torch", "retrieval", "diffusion"},
+    "root": {"root", "_images", "_torch", "retrieval", "diffusion"},
+    "_images": set(),
     "_torch": set(),
     "diffusion": {"_torch"},
     "retrieval": set(),
-    "embedding": {"_torch"},
+    "embedding": {"_images", "_torch"},
     "label_noise": set(),
     "datasets": set(),
     "cleaning": {"LRADiffusionClassifier"},  # its default estimator, by the public name
@@ -33,6 +34,12 @@ ALLOWED_PACKAGES = {
     "retrieval": ({"numpy", "scipy", "torch"}, {"pynndescent"}),
     "label_noise": ({"numpy", "scipy", "sklearn"}, set()),
     "cleaning": ({"numpy", "scipy", "sklearn"}, {"pandas"}),
+    "datasets": ({"numpy", "sklearn"}, set()),
+    "embedding": (
+        {"joblib", "numpy", "sklearn", "torch"},
+        {"huggingface_hub", "open_clip", "tqdm"},
+    ),
+    "_images": ({"PIL", "numpy"}, {"torch"}),
 }
 HEAVY_PACKAGES = {"matplotlib", "numba", "open_clip", "pandas", "pynndescent", "torchvision"}
 FORBIDDEN_NAMES = {"common", "helpers", "utils"}

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from skdiffusion_label import LRADiffusionClassifier, _training, published_settings
-from skdiffusion_label._prediction import build_model
+from skdiffusion_label._network import build_model
 from skdiffusion_label._torch import arrays_to_module
 from skdiffusion_label._validation import hold_out
 from skdiffusion_label.diffusion import LabelDiffusion
@@ -739,8 +739,8 @@ def published(blobs):
     batches = []
     library_loss = LabelDiffusion.loss
 
-    def watched_loss(self, distributions, y_codes, noise, t, features, weights, prior_mean=None):
-        loss = library_loss(self, distributions, y_codes, noise, t, features, weights, prior_mean)
+    def watched_loss(self, distributions, y_codes, noise, t, features, weights, *rest):
+        loss = library_loss(self, distributions, y_codes, noise, t, features, weights, *rest)
         a = torch.from_numpy(published_alphas_cumprod())[t].unsqueeze(1).float()
         y_0 = torch.nn.functional.one_hot(y_codes, noise.shape[1])
         y_t = a.sqrt() * y_0 + (1 - a).sqrt() * noise

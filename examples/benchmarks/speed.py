@@ -18,6 +18,7 @@ from skdiffusion_label.diffusion import (
     NoiseSchedule,
     TrainingData,
     TrainingSettings,
+    TrainingState,
     train_denoiser,
 )
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
@@ -103,7 +104,7 @@ def time_training_loop(folder, n_classes, repeats):
             denoiser.initialize(generator)
             model = LabelDiffusion(denoiser, schedule, classifier.prediction_type)
             start = time.perf_counter()
-            for _ in train_denoiser(model, data, settings, generator):
+            for _ in train_denoiser(data, TrainingState(model, settings, generator)):
                 pass
             seconds["training_loop"].append(time.perf_counter() - start)
             seconds["matrix_products"].append(_time_products(denoiser, features, settings))

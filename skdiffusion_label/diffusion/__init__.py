@@ -21,7 +21,13 @@ from skdiffusion_label.diffusion._samplers import (
     sampling_timesteps,
 )
 from skdiffusion_label.diffusion._schedule import NOISE_SCHEDULES, NoiseSchedule
-from skdiffusion_label.diffusion._training import TrainingData, TrainingSettings, train_denoiser
+from skdiffusion_label.diffusion._training import (
+    Processes,
+    TrainingData,
+    TrainingSettings,
+    TrainingState,
+    train_denoiser,
+)
 
 __all__ = [
     "NOISE_SCHEDULES",
@@ -30,8 +36,10 @@ __all__ = [
     "LabelDenoiser",
     "LabelDiffusion",
     "NoiseSchedule",
+    "Processes",
     "TrainingData",
     "TrainingSettings",
+    "TrainingState",
     "add_noise",
     "class_probabilities",
     "ddim_steps",

@@ -26,9 +26,10 @@ class LabelDenoiser(nn.Module):
 
     Three time-conditioned layers with batch normalization and softplus; the first sees the diffused
     label beside the features and is gated by the encoder's embedding of the row (Chen et al. 2023).
+    The encoder sees the features too, or, set by :meth:`set_encoder`, inputs of its own.
 
-    Shape: ``y_t`` (b, k), ``t`` (b,) or (), features (b, d); output (b, k). In evaluation
-    ``y_t`` may be (draws, b, k), with draws that share the rows' features.
+    Shape: ``y_t`` (b, k), ``t`` (b,) or (), features (b, d), inputs (b, ...); output (b, k). In
+    evaluation ``y_t`` may be (draws, b, k), with draws that share the rows' features.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class LabelDenoiser(nn.Module):
     ):
         super().__init__()
         self.encoder = _encoder(encoder, n_features, hidden_size)
+        self.has_inputs = False
         self.encoder_norm = nn.BatchNorm1d(hidden_size)
         # One linear layer on the concatenation of y_t and features, kept in two parts so that the
         # features' part is computed once for all denoising steps.
@@ -51,9 +53,19 @@ class LabelDenoiser(nn.Module):
         self.norms = nn.ModuleList([nn.BatchNorm1d(hidden_size) for _ in range(3)])
         self.output = nn.Linear(hidden_size, n_classes)
 
-    def encode(self, features: Tensor) -> Condition:
-        """Compute from ``features`` (b, d) all that does not depend on the diffused label."""
-        return self.encoder_norm(self.encoder(features)), self.feature_input(features)
+    def set_encoder(self, encoder: nn.Module) -> None:
+        """Take an ``encoder`` of inputs (b, ...) to (b, hidden_size), with weights that it has."""
+        self.encoder = encoder
+        self.has_inputs = True
+
+    def encode(self, features: Tensor, inputs: Tensor | None = None) -> Condition:
+        """Compute all that does not depend on the diffused label, in bfloat16 on a GPU."""
+        if not self.has_inputs:
+            embedding = self.encoder(features)
+        else:
+            with torch.autocast(features.device.type, torch.bfloat16, enabled=features.is_cuda):
+                embedding = self.encoder(inputs)
+        return self.encoder_norm(embedding.to(features.dtype)), self.feature_input(features)
 
     def forward(self, y_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Denoise ``y_t`` (..., b, k) at ``t`` (b,) or () under an encoded condition."""
@@ -75,7 +87,10 @@ class LabelDenoiser(nn.Module):
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:
         """Draw all weights from ``generator``; torch's constructors would use the global one."""
+        given = set(self.encoder.modules()) if self.has_inputs else set()
         for module in self.modules():
+            if module in given:
+                continue
             if isinstance(module, nn.Linear):
                 bound = module.in_features**-0.5
                 module.weight.uniform_(-bound, bound, generator=generator)

@@ -48,6 +48,7 @@ class LabelDiffusion(nn.Module):
         features: Tensor,
         weights: Tensor,
         prior_mean: Tensor | None = None,
+        inputs: Tensor | None = None,
     ) -> Tensor:
         """Return the loss summed with ``weights`` (b,).
 
@@ -57,7 +58,7 @@ class LabelDiffusion(nn.Module):
         """
         y_0 = torch.zeros_like(noise).scatter_(1, y_codes.unsqueeze(1), 1)
         y_t = add_noise(y_0, noise, t, self.schedule, prior_mean)
-        output = self.denoiser(y_t, t, self.denoiser.encode(features))
+        output = self.denoiser(y_t, t, self.denoiser.encode(features, inputs))
         if self.prediction_type == "epsilon":
             return weights @ (noise - output).square().mean(dim=1)
         evidence = label_evidence(y_t, t, self.schedule, prior_mean)
@@ -92,13 +93,15 @@ class LabelDiffusion(nn.Module):
         prior_mean: Tensor | None = None,
         sampler: str = "ddim",
         noise: Tensor | None = None,
+        inputs: Tensor | None = None,
     ) -> Iterator[Tensor]:
         """Yield the labels that a chain from ``y_t`` guesses at each step, both (draws, n, k).
 
-        ``features`` (n, d) and ``prior_mean`` (n, k) are shared by the draws, ``noise``
-        (n_steps - 1, draws, k) by the rows, so that no row's result depends on another row.
+        ``features`` (n, d), ``prior_mean`` (n, k) and the encoder's ``inputs`` (n, ...) are shared
+        by the draws, ``noise`` (n_steps - 1, draws, k) by the rows, so that no row's result depends
+        on another row.
         """
-        condition = self.denoiser.encode(features)
+        condition = self.denoiser.encode(features, inputs)
 
         def predict_label(y_t: Tensor, t: Tensor) -> Tensor:
             return self.predict_label(y_t, t, condition, prior_mean)

@@ -1,12 +1,14 @@
 """The training loop."""
 
 import copy
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from skdiffusion_label.diffusion._model import LabelDiffusion
 from skdiffusion_label.diffusion._schedule import NoiseSchedule
@@ -29,74 +31,164 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Features (n, d), label distributions and prior means (n, k), row and class weights."""
+    """Features (n, d), label distributions and prior means (n, k), row and class weights.
+
+    ``load_inputs`` is for an encoder of its own inputs: called with the rows of an epoch's batches
+    and a seed, it yields for each batch the inputs (b, ...), augmented by draws from that seed.
+    """
 
     features: Tensor
     label_distributions: Tensor
     sample_weight: Tensor
     prior_mean: Tensor | None = None
     class_weight: Tensor | None = None
+    load_inputs: Callable[[Sequence[Tensor], int], Iterable[Tensor]] | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
 
-def train_denoiser(
-    model: LabelDiffusion,
-    data: TrainingData,
-    settings: TrainingSettings,
-    generator: torch.Generator,
-) -> Iterator[tuple[float, nn.Module]]:
-    """Train ``model`` in place, yielding each epoch's mean loss and the averaged model.
+@dataclass(frozen=True)
+class Processes:
+    """Processes that train one model together: each takes its share of every batch.
 
-    The averaged model (exponential moving average of all weights and batch statistics) is the one
-    to predict with. It is one object, updated from epoch to epoch.
+    ``add`` sums a tensor over all processes.
     """
-    averaged = copy.deepcopy(model).eval().requires_grad_(False)
-    parameters = list(model.parameters())
-    state, averaged_state = _as_one_vector(model.denoiser), _as_one_vector(averaged.denoiser)
-    weights = state[: sum(parameter.numel() for parameter in parameters)]
-    weights.grad = gradient = torch.empty_like(weights)
-    fused = data.features.device.type in ("cpu", "cuda")
-    optimizer = torch.optim.AdamW(
-        [weights], settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
-    )
+
+    index: int = 0
+    number: int = 1
+    add: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+    def share(self, tensor: Tensor) -> Tensor:
+        """Return this process's rows of a batch."""
+        return tensor[self.index :: self.number]
+
+
+class TrainingState:
+    """All that training changes: model, moving average, optimizer and random numbers.
+
+    ``averaged`` (exponential moving average of all weights and batch statistics) is the model to
+    predict with. It is one object, updated from epoch to epoch.
+    """
+
+    def __init__(self, model: LabelDiffusion, settings: TrainingSettings, generator: Generator):
+        self.model, self.settings, self.generator = model, settings, generator
+        self.averaged = copy.deepcopy(model).eval().requires_grad_(False)
+        self.parameters = [weight for weight in model.parameters() if weight.requires_grad]
+        trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+        # Clipping, optimizer and average then take one operation each, not one for each tensor.
+        self.vector = _as_one_vector(model, trained)
+        self.averaged_vector = _as_one_vector(self.averaged, trained)
+        self.n_weights = sum(weight.numel() for weight in self.parameters)
+        self.weights = self.vector[: self.n_weights]
+        self.gradient = self.weights.grad = torch.zeros_like(self.weights)
+        self.optimizer = torch.optim.AdamW(
+            [self.weights],
+            settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=self.vector.device.type in ("cpu", "cuda"),
+        )
+        self.n_updates = 0
+        self.n_epochs = 0
+
+    def update(self, loss: Tensor, progress: float, processes: Processes) -> None:
+        """Take one step along the gradient of ``loss``, summed over processes."""
+        settings = self.settings
+        parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        torch.cat([part.flatten() for part in parts], out=self.gradient)
+        self.gradient.copy_(processes.add(self.gradient))
+        self.gradient.mul_((settings.max_grad_norm / self.gradient.norm()).clamp(max=1))
+        factor = learning_rate_factor(progress, settings.warmup_fraction)
+        self.optimizer.param_groups[0]["lr"] = settings.learning_rate * factor
+        self.optimizer.step()
+        decay = warmed_up_decay(settings.ema_decay, self.n_updates)
+        self.averaged_vector.lerp_(self.vector, 1 - decay)
+        self.n_updates += 1
+
+    def end_epoch(self, processes: Processes) -> None:
+        """Count the epoch; bring together what updates have left apart."""
+        self.n_epochs += 1
+        for vector in (self.vector, self.averaged_vector) if processes.number > 1 else ():
+            statistics = vector[self.n_weights :]
+            statistics.copy_(processes.add(statistics) / processes.number)
+        pairs = zip(self.averaged.buffers(), self.model.buffers(), strict=True)
+        for averaged, buffer in pairs:
+            if not buffer.is_floating_point():
+                averaged.copy_(buffer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of everything that is needed to go on from here to the same result."""
+        state = {
+            "vector": self.vector,
+            "averaged_vector": self.averaged_vector,
+            "counters": [b for b in self.model.buffers() if not b.is_floating_point()],
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "n_updates": self.n_updates,
+            "n_epochs": self.n_epochs,
+        }
+        return copy.deepcopy(state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where :meth:`state_dict` was taken."""
+        self.vector.copy_(state["vector"])
+        self.averaged_vector.copy_(state["averaged_vector"])
+        for model in (self.model, self.averaged):
+            counters = [b for b in model.buffers() if not b.is_floating_point()]
+            for counter, value in zip(counters, state["counters"], strict=True):
+                counter.copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        self.n_updates, self.n_epochs = state["n_updates"], state["n_epochs"]
+
+
+def train_denoiser(
+    data: TrainingData,
+    state: TrainingState,
+    processes: Processes = Processes(),  # noqa: B008
+) -> Iterator[float]:
+    """Train the state's model in place for the epochs that are left, yielding each one's loss."""
+    model, settings, generator = state.model, state.settings, state.generator
     # Batch normalization needs two rows in each batch.
-    n_batches = max(1, min(math.ceil(len(data) / settings.batch_size), len(data) // 2))
-    n_updates = settings.n_epochs * n_batches
+    n_batches = math.ceil(len(data) / settings.batch_size)
+    n_batches = max(1, min(n_batches, len(data) // (2 * processes.number)))
     # Logits know the diffused label's evidence beforehand: its early timesteps teach little, and
     # half of the rows are spent where prediction starts.
     start = model.timesteps(1)[0] if model.prediction_type == "logits" else None
-    update = 0
-    for _ in range(settings.n_epochs):
+    while state.n_epochs < settings.n_epochs:
         model.train()
         total = torch.zeros((), device=data.features.device)
         order = torch.randperm(len(data), generator=generator).to(data.features.device)
-        for batch in draw_batches(
-            data, order, n_batches, settings, model.schedule, generator, start
-        ):
+        inputs = _load_inputs(data, order, n_batches, generator, processes)
+        batches = draw_batches(data, order, n_batches, settings, model.schedule, generator, start)
+        for batch, batch_inputs in zip(batches, inputs, strict=False):
             # At the middle of the update, so that the first one of a warm-up moves too.
-            progress = (update + 0.5) / n_updates
-            factor = learning_rate_factor(progress, settings.warmup_fraction)
-            optimizer.param_groups[0]["lr"] = settings.learning_rate * factor
-            loss = model.loss(*batch)
-            parts = torch.autograd.grad(loss, parameters)
-            torch.cat([part.flatten() for part in parts], out=gradient)
-            gradient.mul_((settings.max_grad_norm / gradient.norm()).clamp(max=1))
-            optimizer.step()
-            averaged_state.lerp_(state, 1 - warmed_up_decay(settings.ema_decay, update))
+            progress = (state.n_updates + 0.5) / (settings.n_epochs * n_batches)
+            own: Any = [None if part is None else processes.share(part) for part in batch]
+            loss = model.loss(*own + [batch_inputs])
+            state.update(loss, progress, processes)
             total += loss.detach() * len(batch[0])
-            update += 1
-        yield float(total) / len(data), averaged
+        state.end_epoch(processes)
+        yield float(processes.add(total)) / len(data)
 
 
-def _as_one_vector(module: nn.Module) -> Tensor:
-    """Make a module's weights, and after them its statistics, views of one vector; return it.
+def _load_inputs(
+    data: TrainingData, order: Tensor, n_batches: int, generator: Generator, processes: Processes
+) -> Iterable[Tensor | None]:
+    """Return the encoder's inputs of this process's rows of each batch."""
+    if data.load_inputs is None:
+        return itertools.repeat(None)
+    seed = int(torch.randint(2**31 - 1, (), generator=generator))
+    rows = [processes.share(batch) for batch in order.cpu().tensor_split(n_batches)]
+    return data.load_inputs(rows, seed)
 
-    Clipping, optimizer and average then take one operation each, not one for each tensor.
-    """
-    statistics = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
-    tensors = [*module.parameters(), *statistics]
+
+def _as_one_vector(model: LabelDiffusion, trained: set[str]) -> Tensor:
+    """Make weights that are ``trained``, then the others and statistics, views of one vector."""
+    named = dict(model.denoiser.named_parameters(prefix="denoiser"))
+    tensors: list[Any] = [tensor for name, tensor in named.items() if name in trained]
+    tensors += [tensor for name, tensor in named.items() if name not in trained]
+    tensors += [buffer for buffer in model.denoiser.buffers() if buffer.is_floating_point()]
     vector = nn.utils.parameters_to_vector(tensors).detach()
     nn.utils.vector_to_parameters(vector, tensors)
     return vector
@@ -115,7 +207,7 @@ def warmed_up_decay(ema_decay: float, update: int) -> float:
 
 
 def draw_timesteps(
-    n: int, n_timesteps: int, generator: torch.Generator, start: int | None = None
+    n: int, n_timesteps: int, generator: Generator, start: int | None = None
 ) -> Tensor:
     """Draw ``n`` timesteps: every second one uniformly, followed by its mirror or by ``start``."""
     drawn = torch.randint(0, n_timesteps, ((n + 1) // 2,), generator=generator)
@@ -130,7 +222,7 @@ def draw_labels(distributions: Tensor, uniforms: Tensor) -> Tensor:
     return (cumulative <= threshold).sum(dim=1).clamp(max=distributions.shape[1] - 1)
 
 
-def drop_features(features: Tensor, dropout: float, generator: torch.Generator) -> Tensor:
+def drop_features(features: Tensor, dropout: float, generator: Generator) -> Tensor:
     """Set each of ``features`` (b, d) to zero with probability ``dropout`` and scale up the rest.
 
     torch's own dropout would draw from the global generator.
@@ -154,7 +246,7 @@ def draw_batches(
     n_batches: int,
     settings: TrainingSettings,
     schedule: NoiseSchedule,
-    generator: torch.Generator,
+    generator: Generator,
     start: int | None = None,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]]:
     """Yield what ``LabelDiffusion.loss`` takes for each batch of the rows in ``order``.

@@ -299,7 +299,7 @@ class OptimalDenoiser(nn.Module):
         self.prediction_type = prediction_type
         self.n_classes = n_classes
 
-    def encode(self, features):
+    def encode(self, features, inputs=None):
         return tuple(features.split(self.n_classes, dim=1))
 
     def forward(self, y_t, t, condition):

@@ -9,8 +9,10 @@ from skdiffusion_label.diffusion import (
     LabelDenoiser,
     LabelDiffusion,
     NoiseSchedule,
+    Processes,
     TrainingData,
     TrainingSettings,
+    TrainingState,
     _training,
     add_noise,
     label_evidence,
@@ -50,7 +52,8 @@ def make_data(n=96, sample_weight=None, prior=False):
 
 def train(model, data, seed=0, **settings):
     settings = TrainingSettings(**{"n_epochs": 2, "batch_size": 32, "dropout": 0.0, **settings})
-    return list(train_denoiser(model, data, settings, generator(seed)))
+    state = TrainingState(model, settings, generator(seed))
+    return [(loss, state.averaged) for loss in train_denoiser(data, state)]
 
 
 # Timesteps
@@ -87,8 +90,7 @@ def test_half_of_the_rows_are_trained_where_prediction_starts(prediction_type, m
     model, data = make_model(prediction_type=prediction_type), make_data(40)
     seen, loss = [], model.loss
     monkeypatch.setattr(model, "loss", lambda *batch: seen.append(batch[3]) or loss(*batch))
-    for _ in train_denoiser(model, data, TrainingSettings(1, batch_size=8), generator()):
-        pass
+    train(model, data, n_epochs=1, batch_size=8)
     at_start = (torch.cat(seen)[1::2] == model.timesteps(1)[0]).all()
     assert bool(at_start) == (prediction_type == "logits")
 
@@ -448,7 +450,10 @@ def test_average_follows_its_recursion_over_the_updates(monkeypatch):
             if value.is_floating_point():
                 expected[name] = decay * expected[name] + (1 - decay) * value
     for name, value in averaged.state_dict().items():
-        torch.testing.assert_close(value, expected[name])
+        is_counter = not value.is_floating_point()
+        torch.testing.assert_close(
+            value, model.state_dict()[name] if is_counter else expected[name]
+        )
 
 
 def test_average_with_decay_zero_is_the_trained_model():
@@ -593,3 +598,62 @@ def test_weight_decay_shrinks_the_weights():
         return model.denoiser.output.weight.norm().item()
 
     assert size(30.0) < 0.7 * size(0.0)
+
+
+# States and processes
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2])
+def test_training_goes_on_from_a_state_bit_for_bit(n_epochs):
+    settings = TrainingSettings(n_epochs=3, batch_size=32)
+    unbroken = TrainingState(make_model(), settings, generator())
+    losses = list(train_denoiser(make_data(), unbroken))
+    stopped = TrainingState(make_model(), settings, generator())
+    for _, _ in zip(range(n_epochs), train_denoiser(make_data(), stopped), strict=False):
+        saved = stopped.state_dict()
+    resumed = TrainingState(make_model(seed=5), settings, generator(5))
+    resumed.load_state_dict(saved)
+    assert list(train_denoiser(make_data(), resumed)) == losses[n_epochs:]
+    for one, other in ((unbroken.model, resumed.model), (unbroken.averaged, resumed.averaged)):
+        for name, value in one.state_dict().items():
+            assert torch.equal(other.state_dict()[name], value), name
+
+
+def test_saved_state_is_not_changed_by_what_follows():
+    state = TrainingState(make_model(), TrainingSettings(2, batch_size=32), generator())
+    saved = state.state_dict()
+    before = copy.deepcopy(saved)
+    list(train_denoiser(make_data(), state))
+    assert torch.equal(saved["vector"], before["vector"])
+    assert not torch.equal(state.vector, before["vector"])
+    assert saved["n_updates"] == 0
+
+
+def test_shares_of_processes_make_up_the_batch():
+    batch = torch.arange(11)
+    shares = [Processes(index, 3).share(batch) for index in range(3)]
+    assert sorted(torch.cat(shares).tolist()) == list(range(11))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_gradients_of_processes_add_up_to_that_of_the_batch():
+    data, gradients = make_data(), []
+
+    def keep(gradient):
+        if gradient.ndim:
+            gradients.append(gradient.clone())
+        return gradient
+
+    def first_gradient(processes):
+        gradients.clear()
+        # In evaluation mode batch normalization does not tie the rows of a share together.
+        model = make_model()
+        for norm in (*model.denoiser.norms, model.denoiser.encoder_norm):
+            norm.eval().train = lambda mode=True: None
+        settings = TrainingSettings(1, batch_size=len(data), dropout=0.3)
+        list(train_denoiser(data, TrainingState(model, settings, generator()), processes))
+        return gradients[0]
+
+    whole = first_gradient(Processes(add=keep))
+    halves = [first_gradient(Processes(index, 2, keep)) for index in range(2)]
+    torch.testing.assert_close(halves[0] + halves[1], whole)

@@ -1,0 +1,272 @@
+"""The bridge between the images that users have and the PIL images that models take."""
+
+import functools
+import hashlib
+import io
+import os
+import sys
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+_DIGEST_SIZE = 20
+_N_CHANNELS = (1, 3, 4)
+_KINDS = (
+    "a path, the bytes of an image file, a PIL image, a uint8 array (height, width[, channels]) "
+    "or a torch tensor (channels, height, width)"
+)
+# Beside the pixels, what can change the outcome of a conversion or a transposition.
+_INFO_KEYS = ("transparency", "exif", "icc_profile")
+
+
+class UnreadableImageError(ValueError):
+    """An image that is missing, damaged or no image.
+
+    Parameters
+    ----------
+    row : int
+        Its row in X.
+    name : str
+        Its path, or what it is.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, row, name, reason):
+        super().__init__(row, name, reason)
+        self.row = row
+        self.name = name
+        self.reason = reason
+
+    def __str__(self):
+        return f"Row {self.row} of X cannot be read as an image: {self.name} ({self.reason})."
+
+
+class ImageRows:
+    """A sequence over the images of ``X``, each read when it is asked for and not kept.
+
+    Parameters
+    ----------
+    X : list, tuple, ndarray, Series, one-column DataFrame or torch tensor of n_samples images
+        A list, tuple, object array, Series, one-column DataFrame or (n_samples, 1) array holds PIL
+        images of any mode, paths, bytes of image files, uint8 arrays (height, width) or (height,
+        width, 1, 3 or 4), or torch tensors (1, 3 or 4, height, width). An array of strings holds
+        paths, a uint8 array is (n_samples, height, width) or (n_samples, height, width, channels),
+        a tensor (n_samples, channels, height, width). Tensors are uint8 or floats in [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``X`` is none of these, is a single image or is empty, or if a row is no image. Files
+        are not read, and pixels not looked at, before their row is asked for.
+    """
+
+    def __init__(self, X):
+        self._images = _as_sequence(X)
+        if not len(self._images):
+            raise ValueError("X must hold at least one image, got none.")
+        if isinstance(self._images, list):
+            for row, image in enumerate(self._images):
+                if not isinstance(image, str):
+                    _check_image(image, row)
+
+    def __len__(self):
+        return len(self._images)
+
+    def __getitem__(self, row):
+        """Return a row as a loaded PIL image, or as the tensor it is if that holds floats.
+
+        Raises
+        ------
+        UnreadableImageError
+            If the image is missing, damaged or no image.
+        ValueError
+            If a float tensor has values beyond [0, 1].
+        """
+        image = self._images[row]
+        if _is_tensor(image):
+            image = image.detach().cpu()
+            if image.is_floating_point():
+                return _check_range(image, row)
+            image = image.permute(1, 2, 0).numpy()
+        if isinstance(image, np.ndarray):
+            return Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image)
+        return _decode(image, row)
+
+    def digest(self, row):
+        """Return a key (20 bytes) of a row's content: of files and bytes what is encoded.
+
+        Raises
+        ------
+        UnreadableImageError
+            If a file is missing, or a PIL image cannot be loaded.
+        """
+        image = self._images[row]
+        if isinstance(image, str | os.PathLike):
+            return _digest("file", _read(image, row))
+        if isinstance(image, bytes):
+            return _digest("file", image)
+        if isinstance(image, Image.Image):
+            return _pil_digest(_decode(image, row))
+        if isinstance(image, np.ndarray):
+            return _digest(f"array {image.shape}", np.ascontiguousarray(image).reshape(-1))
+        return _tensor_digest(image.detach().cpu())
+
+
+def _is_tensor(value):
+    # Where torch has not been imported, nothing is a tensor.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _as_sequence(X):
+    """Return ``X`` as a list of images, or as an array or tensor that has been checked."""
+    if isinstance(X, list | tuple):
+        return list(X)
+    if isinstance(X, str | bytes | os.PathLike | Image.Image):
+        raise TypeError(
+            f"X must be a sequence of images, got a single one: {_name(X)}. Pass it as [X]."
+        )
+    if isinstance(X, np.ndarray):
+        return _array_as_sequence(X)
+    if _is_tensor(X):
+        _check_whole(X, "channels, height, width", X.ndim == 4)
+        _check_tensor(X.shape[1:], X.dtype, "X")
+        return X
+    if hasattr(X, "iloc"):
+        return _frame_as_list(X)
+    raise TypeError(
+        "X must be a list, tuple, array, Series, one-column DataFrame or torch tensor of images, "
+        f"got {type(X).__name__}."
+    )
+
+
+def _array_as_sequence(X):
+    if X.dtype.kind in "OUT":
+        if X.ndim != 1 and X.shape[1:] != (1,):
+            raise ValueError(
+                "X of paths or images must be of shape (n_samples,) or (n_samples, 1), "
+                f"got {X.shape}."
+            )
+        return X.ravel().tolist()
+    if X.dtype != np.uint8:
+        raise TypeError(
+            "X as an array must hold pixels as uint8, paths or objects, got an array of dtype "
+            f"{X.dtype} and shape {X.shape}. Convert floats in [0, 1] by (255 * X).astype('uint8')."
+        )
+    is_one_image = X.ndim == 3 and X.shape[2] in _N_CHANNELS
+    _check_whole(X, "height, width[, channels]", X.ndim in (3, 4) and not is_one_image)
+    if X.ndim == 4 and X.shape[3] not in _N_CHANNELS:
+        raise ValueError(f"X must have 1, 3 or 4 channels in its last axis, got shape {X.shape}.")
+    return X
+
+
+def _frame_as_list(X):
+    if X.ndim == 1:
+        return X.tolist()
+    if X.shape[1] != 1:
+        raise ValueError(
+            f"X as a DataFrame must have one column, of images, got {X.shape[1]}: "
+            f"{list(X.columns)[:5]}. Choose one, as X['path']."
+        )
+    return X.iloc[:, 0].tolist()
+
+
+def _check_whole(X, axes, is_sequence):
+    if not is_sequence:
+        raise ValueError(
+            f"X must be of shape (n_samples, {axes}), got {tuple(X.shape)}. "
+            "Pass a single image as [X]."
+        )
+
+
+def _check_image(image, row):
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8:
+            raise TypeError(
+                f"Row {row} of X must hold pixels as uint8, got an array of dtype {image.dtype} "
+                f"and shape {image.shape}. Convert floats in [0, 1] by (255 * x).astype('uint8')."
+            )
+        if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] in _N_CHANNELS):
+            raise ValueError(
+                f"Row {row} of X must be of shape (height, width) or (height, width, channels) "
+                f"with 1, 3 or 4 channels, got {image.shape}."
+            )
+    elif _is_tensor(image):
+        _check_tensor(image.shape, image.dtype, f"Row {row} of X")
+    elif not isinstance(image, str | bytes | os.PathLike | Image.Image):
+        raise TypeError(f"Row {row} of X must be {_KINDS}, got {type(image).__name__}.")
+
+
+def _check_tensor(shape, dtype, subject):
+    if len(shape) != 3 or shape[0] not in _N_CHANNELS:
+        raise ValueError(
+            f"{subject} as a tensor must have 1, 3 or 4 channels before height and width, "
+            f"got shape {tuple(shape)}."
+        )
+    if str(dtype) != "torch.uint8" and not dtype.is_floating_point:
+        raise TypeError(f"{subject} as a tensor must hold uint8 or floats, got {dtype}.")
+
+
+def _check_range(image, row):
+    lowest, highest = image.min().item(), image.max().item()
+    if not 0 <= lowest <= highest <= 1:
+        raise ValueError(
+            f"Row {row} of X, a float tensor, must have values in [0, 1], "
+            f"got {lowest:.4g} to {highest:.4g}."
+        )
+    return image
+
+
+def _name(image):
+    if isinstance(image, Image.Image):
+        return getattr(image, "filename", "") or f"a PIL image of mode {image.mode}"
+    return f"{len(image)} bytes" if isinstance(image, bytes) else os.fspath(image)
+
+
+def _decode(image, row):
+    try:
+        if isinstance(image, Image.Image):
+            image.load()
+            return image
+        with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
+            opened.load()  # a damaged file may open and fail only here
+            return opened
+    except Exception as error:  # decoders raise whatever their damaged input leads to
+        raise UnreadableImageError(row, _name(image), _reason(error)) from error
+
+
+def _read(path, row):
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except (OSError, ValueError) as error:
+        raise UnreadableImageError(row, _name(path), _reason(error)) from error
+
+
+def _reason(error):
+    if isinstance(error, UnidentifiedImageError):  # its own message names a buffer's address
+        return "not an image"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _digest(header, content):
+    return hashlib.blake2b(content, digest_size=_DIGEST_SIZE, person=_person(header)).digest()
+
+
+@functools.lru_cache
+def _person(header):
+    return hashlib.blake2b(header.encode(), digest_size=hashlib.blake2b.PERSON_SIZE).digest()
+
+
+def _pil_digest(image):
+    palette = image.palette and (image.palette.mode, image.palette.palette)
+    info = [image.info.get(key) for key in _INFO_KEYS]
+    return _digest(repr((image.mode, image.size, palette, info)), image.tobytes())
+
+
+def _tensor_digest(image):
+    import torch
+
+    content = image.contiguous().reshape(-1).view(torch.uint8).numpy()
+    return _digest(f"{image.dtype} {tuple(image.shape)}", content)

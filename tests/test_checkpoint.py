@@ -1,0 +1,161 @@
+"""Training that is interrupted and goes on."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.model_selection import cross_val_score
+from torch import nn
+
+from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label import _training as training
+
+SETTINGS = {"hidden_size": 16, "max_iter": 6, "batch_size": 32, "random_state": 0}
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def blobs():
+    X, y = make_blobs(150, centers=3, n_features=4, cluster_std=4, random_state=0)
+    return X, y
+
+
+def fit_and_die(clf, data, n_epochs, monkeypatch):
+    """Fit until ``n_epochs`` have been saved, then die before anything else happens."""
+    with monkeypatch.context() as patch:
+        save, n_saved = training.Checkpoint.save, []
+
+        def save_and_die(self, content):
+            save(self, content)
+            n_saved.append(content)
+            if len(n_saved) == n_epochs:
+                raise Killed
+
+        patch.setattr(training.Checkpoint, "save", save_and_die)
+        with pytest.raises(Killed):
+            clf.fit(*data)
+
+
+def count_epochs(monkeypatch):
+    """Return a list that grows by each epoch that is trained."""
+    epochs, original = [], training.train_denoiser
+
+    def watch(*args):
+        for loss in original(*args):
+            epochs.append(loss)
+            yield loss
+
+    monkeypatch.setattr(training, "train_denoiser", watch)
+    return epochs
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"early_stopping": True, "dropout": 0.5},
+        {"prediction_type": "sample", "n_sampling_steps": 3},
+        {"encoder": lambda: nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())},
+    ],
+    ids=["default", "early stopping", "temperature", "module"],
+)
+@pytest.mark.parametrize("n_epochs", [1, 4, 6])
+def test_interrupted_fit_ends_like_an_unbroken_one(
+    parameters, n_epochs, blobs, tmp_path, monkeypatch
+):
+    clf = LRADiffusionClassifier(**SETTINGS, **parameters)
+    unbroken = clone(clf).fit(*blobs)
+    clf.set_params(checkpoint_dir=tmp_path)
+    fit_and_die(clone(clf), blobs, n_epochs, monkeypatch)
+    epochs = count_epochs(monkeypatch)
+    resumed = clf.fit(*blobs)
+    assert len(epochs) == 6 - n_epochs
+    assert resumed.loss_curve_ == unbroken.loss_curve_
+    assert resumed.validation_scores_ == unbroken.validation_scores_
+    assert resumed.n_iter_ == unbroken.n_iter_ == 6
+    X, y = blobs
+    assert_array_equal(resumed.predict_proba(X), unbroken.predict_proba(X))
+    assert_array_equal(resumed.purify_proba(X, y), unbroken.purify_proba(X, y))
+
+
+def test_fit_that_has_stopped_early_is_not_trained_on(blobs, tmp_path, monkeypatch):
+    clf = LRADiffusionClassifier(**{**SETTINGS, "max_iter": 50}, early_stopping=True)
+    clf.set_params(checkpoint_dir=tmp_path, n_iter_no_change=2, warmup_fraction=0.0)
+    first = clone(clf).fit(*blobs)
+    assert first.n_iter_ < 50
+    epochs = count_epochs(monkeypatch)
+    second = clf.fit(*blobs)
+    assert epochs == []
+    assert second.n_iter_ == first.n_iter_
+    assert_array_equal(second.predict_proba(blobs[0]), first.predict_proba(blobs[0]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"random_state": 1}, {"max_iter": 7}, {"learning_rate": 0.01}, {"dropout": 0.0}, "X", "y"],
+    ids=str,
+)
+def test_another_fit_starts_from_the_beginning(change, blobs, tmp_path, monkeypatch):
+    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    clone(clf).fit(*blobs)
+    X, y = blobs
+    if change == "X":
+        X = X + np.linspace(0, 1, len(X))[:, None]
+    elif change == "y":
+        y = (y + (np.arange(len(y)) < 30)) % 3
+    else:
+        clf.set_params(**change)
+    epochs = count_epochs(monkeypatch)
+    clf.fit(X, y)
+    assert len(epochs) == clf.max_iter
+    assert len(list(tmp_path.glob("*.pt"))) == 2
+
+
+def test_folds_of_a_cross_validation_keep_apart(blobs, tmp_path, monkeypatch):
+    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=str(tmp_path / "new" / "folder"))
+    first = cross_val_score(clf, *blobs, cv=3)
+    epochs = count_epochs(monkeypatch)
+    assert_array_equal(cross_val_score(clf, *blobs, cv=3), first)
+    assert epochs == []
+
+
+def test_nothing_is_written_unless_asked(blobs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    LRADiffusionClassifier(**SETTINGS).fit(*blobs)
+    assert os.listdir(tmp_path) == []
+
+
+def test_damaged_checkpoint_is_named(blobs, tmp_path):
+    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path).fit(*blobs)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=f"checkpoint {path} cannot be read; delete it"):
+        clf.fit(*blobs)
+
+
+def test_kill_while_writing_leaves_the_previous_state(blobs, tmp_path, monkeypatch):
+    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    unbroken = clone(clf).set_params(checkpoint_dir=None).fit(*blobs)
+    save, n_saved = torch.save, []
+
+    def save_half(content, path):
+        save(content, path)
+        n_saved.append(path)
+        if len(n_saved) == 3:
+            path.write_bytes(path.read_bytes()[:500])
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", save_half)
+        with pytest.raises(Killed):
+            clone(clf).fit(*blobs)
+    epochs = count_epochs(monkeypatch)
+    assert_array_equal(clf.fit(*blobs).predict_proba(blobs[0]), unbroken.predict_proba(blobs[0]))
+    assert len(epochs) == 4

@@ -1,0 +1,348 @@
+"""An encoder that is trained along on X itself."""
+
+import copy
+import os
+import pickle
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.datasets import make_blobs
+from sklearn.model_selection import cross_val_score
+from torch import nn
+
+from skdiffusion_label import LRADiffusionClassifier
+
+FAST = {"hidden_size": 32, "max_iter": 3, "batch_size": 64, "random_state": 0}
+
+
+class MeanColor(TransformerMixin, BaseEstimator):
+    """Frozen features that do not know where in the image anything is."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.stack([np.asarray(image).mean(axis=(0, 1)) for image in X])
+
+
+def conv_net():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+    )
+
+
+def lines(n, random_state):
+    """Return images of four classes: by color, which features show, and by direction."""
+    rng = np.random.default_rng(random_state)
+    y = rng.integers(4, size=n)
+    X = rng.integers(0, 120, size=(n, 12, 12, 3)).astype(np.uint8)
+    for image, label, (row, column) in zip(X, y, rng.integers(2, 10, size=(n, 2)), strict=True):
+        across = label % 2 == 1
+        image[row - 2 * (not across) : row + 1 + 2 * (not across), column] = 255
+        image[row, column - 2 * across : column + 1 + 2 * across] = 255
+        image[:, :, 0] //= np.uint8(1 + label // 2)
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def images():
+    X, y = lines(160, 0)
+    rng = np.random.default_rng(0)
+    return X, np.where(rng.random(160) < 0.2, rng.integers(4, size=160), y)
+
+
+@pytest.fixture(scope="module")
+def fitted(images):
+    return LRADiffusionClassifier(MeanColor(), encoder=conv_net, **FAST).fit(*images)
+
+
+def test_joint_encoder_learns_what_frozen_features_lack():
+    X, y = lines(600, 0)
+    X_test, y_test = lines(300, 1)
+    rng = np.random.default_rng(0)
+    y_given = np.where(rng.random(600) < 0.2, rng.integers(4, size=600), y)
+    settings = {"hidden_size": 32, "max_iter": 30, "weight_decay": 0.01, "random_state": 0}
+    frozen, joint = (
+        LRADiffusionClassifier(MeanColor(), encoder=encoder, **settings)
+        .fit(X, y_given)
+        .score(X_test, y_test)
+        for encoder in ("mlp", conv_net)
+    )
+    assert frozen < 0.65  # the color halves the classes, the rest is a guess
+    assert joint > frozen + 0.25
+
+
+def test_every_weight_of_the_encoder_is_trained_and_the_given_module_is_not(images):
+    X, y = images
+    module = conv_net()
+    before = copy.deepcopy(module.state_dict())
+    clf = LRADiffusionClassifier(
+        MeanColor(), encoder=module, hidden_size=16, max_iter=1, weight_decay=0.0, random_state=0
+    ).fit(X, y)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name])
+        assert value.numel() == 1 or not torch.equal(clf.encoder_.state_dict()[name], value), name
+    assert module.training  # as it was
+    assert not clf.encoder_.training
+
+
+def test_frozen_and_unused_weights_of_the_encoder_stay(images):
+    module = conv_net()
+    module[0].weight.requires_grad_(False)
+    module.register_parameter("unused", nn.Parameter(torch.ones(3)))
+    clf = LRADiffusionClassifier(
+        MeanColor(), encoder=module, hidden_size=16, max_iter=1, weight_decay=0.0, random_state=0
+    ).fit(*images)
+    assert torch.equal(clf.encoder_[0].weight, module[0].weight)
+    assert torch.equal(clf.encoder_.unused, module.unused)
+    assert not torch.equal(clf.encoder_[3].weight, module[3].weight)
+
+
+def test_encoder_of_another_width_is_brought_to_the_hidden_size(images):
+    X, y = images
+    widths = {}
+    for hidden_size in (16, 24):
+        clf = LRADiffusionClassifier(
+            MeanColor(), encoder=conv_net, **{**FAST, "hidden_size": hidden_size, "max_iter": 1}
+        ).fit(X, y)
+        widths[hidden_size] = len(clf.encoder_)
+        assert clf.encoder_(torch.rand(2, 3, 12, 12)).shape == (2, hidden_size)
+    assert widths == {16: 7, 24: 2}
+
+
+def test_random_weights_and_augmentation_follow_from_random_state_alone(images):
+    X, y = images
+
+    def noisy(image):
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+        shift = torch.rand(()) + np.random.random() + random.random()
+        return pixels + 0.1 * shift.item()
+
+    def plain(image):
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    first, same, other, in_workers = (
+        LRADiffusionClassifier(
+            MeanColor(),
+            encoder=conv_net,
+            encoder_transform=(noisy, plain),
+            **{**FAST, "random_state": seed, "max_iter": 2, "n_jobs": n_jobs},
+        ).fit(X, y)
+        for seed, n_jobs in ((0, None), (0, None), (1, None), (0, 2))
+    )
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert_array_equal(np.random.get_state()[1], states[1])
+    assert random.getstate() == states[2]
+    assert_array_equal(first.predict_proba(X), same.predict_proba(X))
+    assert not np.allclose(first.predict_proba(X), other.predict_proba(X))
+    # Two threads may round otherwise; the images' draws are the same.
+    assert_allclose(in_workers.loss_curve_, first.loss_curve_, rtol=1e-4)
+
+
+def test_augmentation_serves_training_alone(images):
+    X, y = images
+    seen = {"training": 0, "prediction": 0}
+
+    def transform(purpose):
+        def count(image):
+            seen[purpose] += 1
+            return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+
+        return count
+
+    clf = LRADiffusionClassifier(
+        MeanColor(),
+        encoder=conv_net,
+        encoder_transform=(transform("training"), transform("prediction")),
+        **FAST,
+    ).fit(X, y)
+    assert seen["training"] == 3 * len(X)
+    seen["prediction"] = 0
+    clf.predict(X[:7])
+    assert seen == {"training": 3 * len(X), "prediction": 7}
+
+
+def test_rows_do_not_depend_on_each_other(fitted, images):
+    X, _ = images
+    together = fitted.predict_proba(X)
+    assert_allclose(fitted.predict_proba(X[:1]), together[:1], rtol=1e-4)
+    assert_allclose(fitted.predict_proba(X[::-1])[::-1], together, rtol=1e-4)
+
+
+def test_images_are_read_from_disk_batch_by_batch(fitted, images, tmp_path):
+    X, y = images
+    paths = [str(tmp_path / f"{row}.png") for row in range(len(X))]
+    for image, path in zip(X, paths, strict=True):
+        Image.fromarray(image).save(path)
+
+    class MeanColorOfFiles(MeanColor):
+        def transform(self, X):
+            return super().transform([Image.open(path) for path in X])
+
+    clf = LRADiffusionClassifier(MeanColorOfFiles(), encoder=conv_net, **FAST).fit(paths, y)
+    assert_allclose(clf.predict_proba(np.array(paths)), fitted.predict_proba(X), rtol=1e-5)
+    os.remove(paths[3])
+    # Features that need no file, so that the encoder meets the missing one.
+    clf.feature_extractor_.transform = lambda paths: np.zeros((len(paths), 3))
+    with pytest.raises(ValueError, match=r"Row 3 of X cannot be read as an image: .*3\.png"):
+        clf.predict(paths)
+
+
+def test_a_module_may_embed_a_table():
+    X, y = make_blobs(200, random_state=0)
+    clf = LRADiffusionClassifier(
+        encoder=lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh()), max_iter=20, random_state=0
+    ).fit(X, y)
+    assert clf.score(X, y) > 0.9
+
+
+def test_all_methods_work_with_an_encoder(fitted, images):
+    X, y = images
+    proba = fitted.predict_proba(X)
+    *_, staged = fitted.staged_predict_proba(X)
+    assert_array_equal(staged, proba)
+    assert fitted.purify_proba(X, y).shape == proba.shape
+    assert fitted.sample_labels(X, 3).shape == (len(X), 3)
+    assert fitted.kneighbors_graph(X).shape == (len(X), len(X))
+
+
+def test_fitted_encoder_survives_pickling_and_cloning(fitted, images):
+    X, _ = images
+    copied = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(copied.predict_proba(X), fitted.predict_proba(X))
+    assert not hasattr(clone(fitted), "encoder_")
+
+
+def test_encoder_works_with_early_stopping_priors_and_warm_starts(images):
+    from sklearn.naive_bayes import GaussianNB
+
+    X, y = images
+    clf = LRADiffusionClassifier(
+        MeanColor(), encoder=conv_net, early_stopping=True, prior=GaussianNB(), **FAST
+    ).fit(X, y)
+    assert len(clf.validation_scores_) == 3
+    weights = copy.deepcopy(clf.encoder_.state_dict())
+    clf.set_params(warm_start=True, learning_rate=1e-12, early_stopping=False).fit(X, y)
+    for name, value in clf.encoder_.state_dict().items():
+        if "running" not in name and value.is_floating_point():
+            torch.testing.assert_close(value, weights[name])
+
+
+def test_encoder_works_in_cross_validation(images):
+    X, y = images
+    clf = LRADiffusionClassifier(MeanColor(), encoder=conv_net, **{**FAST, "max_iter": 1})
+    scores = cross_val_score(clf, list(X), y, cv=2)
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"encoder": "resnet"}, ValueError, "The 'encoder' parameter"),
+        (
+            {"encoder": lambda: 3},
+            TypeError,
+            "encoder must be a torch module or return one, got int",
+        ),
+        ({"encoder": nn.Linear(5, 2)}, ValueError, r"a batch of shape \(2, 3, 12, 12\): "),
+        ({"encoder": nn.Identity()}, ValueError, r"into \(2, n_units\), got \(2, 3, 12, 12\)"),
+        ({"encoder": "mlp", "encoder_transform": np.array}, ValueError, "for a torch module"),
+        ({"encoder_transform": (np.array,)}, ValueError, "a pair of functions"),
+        ({"encoder_transform": np.array}, TypeError, "must return a torch tensor, got ndarray"),
+        (
+            {"encoder_transform": lambda image: torch.rand(3, image.getpixel((0, 0))[0] + 1, 9)},
+            ValueError,
+            "tensors of one shape",
+        ),
+    ],
+)
+def test_unfit_encoder_is_refused_before_any_work(parameters, error, message, images):
+    X, y = images
+
+    class Unreached(MeanColor):
+        def fit(self, X, y=None):
+            raise AssertionError
+
+    with pytest.raises(error, match=message):
+        LRADiffusionClassifier(Unreached(), **{"encoder": conv_net, **parameters}).fit(X, y)
+
+
+TWO_PROCESSES = """
+import os, sys
+import numpy as np, torch
+sys.path.insert(0, sys.argv[1])
+from test_encoder import FAST, MeanColor, conv_net, lines
+from skdiffusion_label import LRADiffusionClassifier
+n_read = 0
+def counting(image):
+    global n_read
+    n_read += 1
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+def plain(image):
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+X, y = lines(160, 0)
+clf = LRADiffusionClassifier(
+    MeanColor(), encoder=conv_net, encoder_transform=(counting, plain), device="accelerate",
+    verbose=1, **FAST
+).fit(X, y)
+n_of_first_fit = n_read
+stopped = LRADiffusionClassifier(
+    MeanColor(), early_stopping=True, n_iter_no_change=2, warmup_fraction=0.0, device="accelerate",
+    **{**FAST, "max_iter": 30}
+).fit(X, y)
+np.savez(
+    f"{sys.argv[2]}/{os.environ['RANK']}.npz", proba=clf.predict_proba(X), n_read=n_of_first_fit,
+    scores=stopped.validation_scores_, losses=clf.loss_curve_, **clf.weights_,
+)
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_train_one_model(tmp_path):
+    pytest.importorskip("accelerate")
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
+        *("--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"),
+        *(str(script), os.path.dirname(__file__), str(tmp_path)),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    result = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("Epoch 3/3") == 1  # one of them reports
+    first, second = (dict(np.load(tmp_path / f"{rank}.npz")) for rank in range(2))
+    assert first.pop("n_read") + second.pop("n_read") == 3 * 160
+    for name, value in first.items():
+        assert_array_equal(value, second[name])
+    alone = LRADiffusionClassifier(MeanColor(), encoder=conv_net, **FAST).fit(*lines(160, 0))
+    # The same draws and batches; batch statistics are those of half a batch.
+    assert_allclose(first["losses"], alone.loss_curve_, rtol=0.1)
+    assert (
+        np.corrcoef(first["proba"].ravel(), alone.predict_proba(lines(160, 0)[0]).ravel())[0, 1]
+        > 0.9
+    )
+
+
+def test_several_processes_need_the_same_random_numbers(images):
+    pytest.importorskip("accelerate")
+    X, y = images
+    clf = LRADiffusionClassifier(MeanColor(), device="accelerate")
+    with pytest.raises(ValueError, match="needs an int random_state"):
+        clf.fit(X, y)
