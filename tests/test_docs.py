@@ -10,15 +10,27 @@ from pathlib import Path
 import pytest
 
 import skdiffusion_label
-from skdiffusion_label import LRADiffusionClassifier, cleaning, diffusion, label_noise, retrieval
+from skdiffusion_label import (
+    LRADiffusionClassifier,
+    cleaning,
+    datasets,
+    diffusion,
+    embedding,
+    label_noise,
+    retrieval,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-DOCUMENTED = [LRADiffusionClassifier, LRADiffusionClassifier.fit] + [
-    value
-    for room in (retrieval, label_noise)
-    for name in room.__all__
-    if callable(value := getattr(room, name)) and not inspect.isclass(value)
+DOCUMENTED = [
+    *(LRADiffusionClassifier, LRADiffusionClassifier.fit),
+    *(embedding.CLIPEmbedder, embedding.CLIPZeroShotClassifier, embedding.TorchEmbedder),
+    *(
+        value
+        for room in (datasets, retrieval, label_noise)
+        for name in room.__all__
+        if callable(value := getattr(room, name)) and not inspect.isclass(value)
+    ),
 ]
 
 
@@ -94,7 +106,8 @@ def test_readme_names_the_two_commands():
 def test_changes_name_what_is_public():
     changes = (ROOT / "docs" / "changes.rst").read_text()
     examples = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
-    names = {*skdiffusion_label.__all__, *cleaning.__all__, *examples}
+    rooms = skdiffusion_label, cleaning, datasets, embedding
+    names = {name for room in rooms for name in room.__all__} | examples
     for name in names - {"__version__"}:
         assert name in changes, name
     assert skdiffusion_label.__version__.split(".dev")[0] in changes
@@ -102,13 +115,14 @@ def test_changes_name_what_is_public():
 
 def test_reference_lists_what_is_public():
     reference = (ROOT / "docs" / "api.rst").read_text()
-    for room in (cleaning, retrieval, label_noise, skdiffusion_label):
+    for room in (cleaning, datasets, embedding, retrieval, label_noise, skdiffusion_label):
         for name in set(room.__all__) - {"__version__", "RETRIEVAL_SPACES", "Retrieval"}:
             assert re.search(rf"\b{name}\b", reference), name
 
 
 def test_every_public_function_has_a_docstring():
-    for room in (cleaning, diffusion, label_noise, retrieval, skdiffusion_label):
+    rooms = cleaning, datasets, diffusion, embedding, label_noise, retrieval, skdiffusion_label
+    for room in rooms:
         for name in room.__all__:
             value = getattr(room, name)
             if inspect.isroutine(value) or inspect.isclass(value):

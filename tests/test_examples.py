@@ -4,6 +4,7 @@ import re
 import runpy
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -33,3 +34,23 @@ def test_digits_demo_shows_our_classifier_on_top(tmp_path, monkeypatch, capsys):
     assert ours > max(accuracy.values()) - 0.005
     n_found = re.findall(r"(\d+) of 20", output)
     assert len(n_found) == 2 and min(map(int, n_found)) >= 17
+
+
+def test_clip_pipeline_stands_wrong_labels_and_says_whose_embeddings_it_has(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "argv", ["plot_clip_pipeline.py", str(tmp_path / "figures")])
+    monkeypatch.syspath_prepend(str(EXAMPLES))  # as when the script is run
+    # No weights on this machine, no host to be reached.
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args: None)
+    monkeypatch.setattr("socket.create_connection", Mock(side_effect=OSError))
+
+    namespace = runpy.run_path(str(EXAMPLES / "plot_clip_pipeline.py"), run_name="__main__")
+
+    figure = tmp_path / "figures" / "plot_clip_pipeline.png"
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    output = capsys.readouterr().out
+    assert "CLIP's weights cannot be had here" in output
+    accuracy = namespace["accuracy"]
+    assert accuracy["LRADiffusionClassifier"] > accuracy["LogisticRegression"] + 0.1
+    assert namespace["share_right"] > 0.85

@@ -1,0 +1,166 @@
+"""From images to embeddings, batch by batch."""
+
+from itertools import chain
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from skdiffusion_label._images import UnreadableImageError
+
+# Rows that are looked up in the cache at once.
+_CHUNK_SIZE = 512
+
+
+class EmbeddingPass:
+    """One pass over the images of X. Only batches of images are ever in memory.
+
+    Parameters
+    ----------
+    rows : ImageRows
+        The images.
+    cache : EmbeddingCache or None
+        Knows embeddings, and is told new ones as soon as a batch is done.
+    progress : tqdm
+        Is told how many rows are done.
+
+    Attributes
+    ----------
+    embeddings : ndarray of shape (n_samples, n_features), dtype=float32, or None
+        NaN where there is no embedding, None before the first one is known.
+    errors : list of UnreadableImageError
+        In the order of the rows.
+    """
+
+    def __init__(self, rows, cache, progress):
+        self.rows = rows
+        self.cache = cache
+        self.progress = progress
+        self.embeddings = None
+        self.errors = []
+        self._keys = {}  # of the rows that are to be embedded or unreadable
+        self._first_rows = {}  # of those keys
+        self._repetitions = []  # (row, first row of the same image)
+
+    def run(self, load_encoder, *, batch_size, num_workers, stop_at_error):
+        """Embed all rows; call ``load_encoder`` only if the cache does not know them all."""
+        batches = self._batches(batch_size)
+        first_batch = next(batches, None)
+        if first_batch is not None:
+            encoder = load_encoder()
+            loader = DataLoader(
+                _PreprocessedImages(self.rows, encoder.preprocess),
+                batch_sampler=chain([first_batch], batches),
+                num_workers=num_workers,
+                collate_fn=_collate,
+                pin_memory=encoder.device.type == "cuda",
+                generator=torch.Generator(),  # else a seed is drawn from the global one
+            )
+            for rows, images, errors in loader:
+                if rows:
+                    self._store(rows, encoder.embed(images))
+                self._note_errors(errors, stop_at_error)
+        self._finish_repetitions()
+
+    def _batches(self, batch_size):
+        """Yield lists of rows to embed; fill in the others on the way."""
+        if self.cache is None:
+            for start in range(0, len(self.rows), batch_size):
+                yield list(range(start, min(start + batch_size, len(self.rows))))
+            return
+        missing = []
+        for start in range(0, len(self.rows), _CHUNK_SIZE):
+            missing += self._look_up(range(start, min(start + _CHUNK_SIZE, len(self.rows))))
+            while len(missing) >= batch_size:
+                yield missing[:batch_size]
+                missing = missing[batch_size:]
+        if missing:
+            yield missing
+
+    def _look_up(self, rows):
+        """Fill in what the cache knows; return the rows of images that are to be embedded."""
+        keys = {row: self._key(row) for row in rows}
+        positions, embeddings = self.cache.get([key for key in keys.values() if key is not None])
+        found, missing = [], []
+        for row, key in keys.items():
+            if key in positions:
+                found.append(row)
+            elif key in self._first_rows:
+                self._repetitions.append((row, self._first_rows[key]))
+            else:
+                missing.append(row)
+                if key is not None:
+                    self._keys[row] = key
+                    self._first_rows[key] = row
+        if found:
+            self._fill(found, embeddings[[positions[keys[row]] for row in found]])
+        return missing
+
+    def _key(self, row):
+        try:
+            return self.rows.digest(row)
+        except UnreadableImageError:
+            return None  # reading it fails once more, when it is this row's turn
+
+    def _store(self, rows, embeddings):
+        self._fill(rows, embeddings)
+        if self.cache is not None:
+            # A file that was missing when it was looked up, and is there now, has no key.
+            has_key = np.array([row in self._keys for row in rows])
+            keys = [self._keys.pop(row) for row in rows if row in self._keys]
+            self.cache.put(keys, embeddings[has_key])
+            for key in keys:
+                del self._first_rows[key]
+
+    def _fill(self, rows, embeddings):
+        if self.embeddings is None:
+            shape = (len(self.rows), embeddings.shape[1])
+            self.embeddings = np.full(shape, np.nan, dtype=np.float32)
+        self.embeddings[rows] = embeddings
+        self.progress.update(len(rows))
+
+    def _note_errors(self, errors, stop_at_error):
+        if errors and stop_at_error:
+            raise errors[0]
+        self.errors += errors
+        self.progress.update(len(errors))
+
+    def _finish_repetitions(self):
+        unreadable = {error.row: error for error in self.errors}
+        for row, first_row in self._repetitions:
+            if first_row in unreadable:
+                error = unreadable[first_row]
+                self.errors.append(UnreadableImageError(row, error.name, error.reason))
+            else:
+                self.embeddings[row] = self.embeddings[first_row]
+        self.progress.update(len(self._repetitions))
+        self.errors.sort(key=lambda error: error.row)
+
+
+class _PreprocessedImages(Dataset):
+    """Rows, and their preprocessed image or what is wrong with it.
+
+    An error is returned, for one that is raised in a worker process loses its message to that of
+    the loader.
+    """
+
+    def __init__(self, rows, preprocess):
+        self.rows = rows
+        self.preprocess = preprocess
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, row):
+        try:
+            image = self.rows[row]
+        except UnreadableImageError as error:
+            return row, error
+        return row, self.preprocess(image)
+
+
+def _collate(items):
+    errors = [value for _, value in items if isinstance(value, UnreadableImageError)]
+    readable = [item for item in items if not isinstance(item[1], UnreadableImageError)]
+    images = default_collate([image for _, image in readable]) if readable else None
+    return [row for row, _ in readable], images, errors

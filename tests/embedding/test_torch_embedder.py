@@ -1,0 +1,208 @@
+"""TorchEmbedder: any module, left as it is, and known in the cache by what it computes."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from torch import nn
+
+from skdiffusion_label.embedding import TorchEmbedder, _torch_embedder
+from skdiffusion_label.embedding._encoder import LoadedModels
+
+
+def to_tensor(image):
+    pixels = np.asarray(image.convert("RGB").resize((8, 8)), dtype=np.float32)
+    return torch.from_numpy(pixels).permute(2, 0, 1) / 255
+
+
+class ToTensor:
+    """A preprocessing with state."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __call__(self, image):
+        return to_tensor(image.resize((self.size, self.size)))
+
+
+def make_backbone(seed=0, activation=nn.ReLU):
+    generator = torch.Generator().manual_seed(seed)
+    module = nn.Sequential(
+        nn.Conv2d(3, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.Dropout(0.5),
+        activation(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return module
+
+
+def reference(module, images):
+    module = copy.deepcopy(module).eval()
+    with torch.inference_mode():
+        return module(torch.stack([to_tensor(image) for image in images])).numpy()
+
+
+CALLS = []
+
+
+def factory():
+    CALLS.append(1)
+    with torch.random.fork_rng(devices=[]):
+        return make_backbone()
+
+
+@pytest.fixture
+def backbone():
+    return make_backbone().train()
+
+
+def test_embeddings_are_those_of_the_module_in_evaluation_mode(backbone, images, pixels, paths):
+    expected = reference(backbone, images)
+    embedder = TorchEmbedder(backbone, to_tensor, batch_size=6, device="cpu")
+    for X in (images, pixels, paths, torch.tensor(pixels).permute(0, 3, 1, 2)):
+        embeddings = embedder.transform(X)
+        assert embeddings.dtype == np.float32
+        assert_allclose(embeddings, expected, atol=1e-6)
+    normalized = TorchEmbedder(backbone, to_tensor, normalize=True).transform(images)
+    assert_allclose(normalized, expected / np.linalg.norm(expected, axis=1)[:, None], rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "amp", "amp_bf16"])
+def test_the_module_is_left_as_it_is(precision, backbone, images):
+    before = copy.deepcopy(backbone.state_dict())
+    embedder = TorchEmbedder(backbone, to_tensor, precision=precision, device="cpu").fit(images)
+    embeddings = embedder.transform(images)
+    assert_allclose(embeddings, reference(backbone, images), atol=0.05)
+    assert embedder.module is backbone
+    assert all(module.training for module in backbone.modules())
+    for name, tensor in backbone.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])
+    assert all(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def test_float_tensors_reach_the_preprocessing(backbone):
+    tensors = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    embeddings = TorchEmbedder(backbone, torch.nn.Identity()).transform(tensors)
+    with torch.inference_mode():
+        expected = copy.deepcopy(backbone).eval()(tensors)
+    assert_allclose(embeddings, expected, atol=1e-6)
+
+
+def test_a_factory_is_called_once_and_pickled_instead_of_weights(images, monkeypatch):
+    monkeypatch.setattr(_torch_embedder, "_MADE", LoadedModels())
+    CALLS.clear()
+    embedder = TorchEmbedder(factory, to_tensor)
+    expected = reference(make_backbone(), images)
+    for one in (embedder, clone(embedder), TorchEmbedder(factory, to_tensor, batch_size=3)):
+        assert_allclose(one.fit_transform(images), expected, atol=1e-6)
+    assert CALLS == [1]
+    assert len(pickle.dumps(embedder)) < 1000
+
+
+def test_a_factory_that_draws_leaves_the_global_state_alone(images, monkeypatch):
+    state = torch.get_rng_state()
+    TorchEmbedder(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), to_tensor).fit(images)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_names_and_output_containers_follow_the_module(backbone, images, labels):
+    embedder = TorchEmbedder(backbone, to_tensor).fit(images)
+    names = [f"torchembedder{n}" for n in range(6)]
+    assert list(embedder.get_feature_names_out()) == names
+    frame = clone(embedder).set_output(transform="pandas").fit_transform(images)
+    assert list(frame.columns) == names
+    pipeline = make_pipeline(embedder, LogisticRegression(C=100))
+    assert cross_val_score(pipeline, images, labels, cv=2).min() == 1.0
+
+
+def test_the_first_readable_image_tells_the_number_of_features(backbone, images, truncated):
+    embedder = TorchEmbedder(backbone, to_tensor, handle_unreadable="nan")
+    embedder.fit([truncated, truncated, images[0]])
+    with pytest.warns(UserWarning, match="1 of 1 images"):
+        assert embedder.transform([truncated]).shape == (1, 6)
+    for policy, X in (("raise", [truncated, images[0]]), ("nan", [truncated])):
+        with pytest.raises(ValueError, match=f"of X cannot be read .*{truncated}"):
+            clone(embedder).set_params(handle_unreadable=policy).fit(X)
+    with pytest.raises(ValueError, match=f"Row 0 of X .*{truncated}"):
+        clone(embedder).transform([truncated])  # how wide should a row of NaN be?
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+@pytest.mark.parametrize(
+    ("module", "error", "message"),
+    [
+        (nn.Identity(), ValueError, r"shape \(n_images, n_features\), got \(\d+, 3, 8, 8\) for"),
+        (nn.AdaptiveAvgPool2d(1), ValueError, r"got \(\d+, 3, 1, 1\)"),
+        (nn.Flatten(0), ValueError, r"got \(\d+,\) for"),
+        (lambda: 3, TypeError, "a function that returns int"),
+        (3, ValueError, "'module' parameter of TorchEmbedder must be a callable"),
+    ],
+)
+def test_a_module_that_gives_no_rows_of_features_is_refused(module, error, message, method, images):
+    with pytest.raises(error, match=message):
+        getattr(TorchEmbedder(module, to_tensor), method)(images)
+
+
+class Pair(nn.Module):
+    def forward(self, images):
+        return images, images
+
+
+def test_a_module_that_returns_no_tensor_is_refused(images):
+    with pytest.raises(TypeError, match="must return a tensor .*, got tuple"):
+        TorchEmbedder(Pair(), to_tensor).fit(images)
+
+
+def test_the_cache_knows_the_same_module_again(backbone, images, n_embedded, tmp_path):
+    expected = TorchEmbedder(backbone, to_tensor, cache=tmp_path).transform(images)
+    for module in (copy.deepcopy(backbone).eval(), factory):
+        embeddings = TorchEmbedder(module, to_tensor, cache=tmp_path).transform(images)
+        assert_array_equal(embeddings, expected)
+    assert sum(n_embedded) == len(images)
+
+
+def to_gray_tensor(image):
+    return to_tensor(image.convert("L"))
+
+
+def test_the_cache_knows_another_module_or_preprocessing(backbone, images, n_embedded, tmp_path):
+    trained = copy.deepcopy(backbone)
+    with torch.no_grad():
+        trained[0].bias[0] += 1e-3
+    statistics = copy.deepcopy(backbone)
+    statistics[1].running_mean += 1
+    different = [
+        (backbone, to_tensor, "fp32"),
+        (trained, to_tensor, "fp32"),
+        (statistics, to_tensor, "fp32"),
+        (make_backbone(activation=nn.Tanh), to_tensor, "fp32"),
+        (backbone, to_gray_tensor, "fp32"),
+        (backbone, ToTensor(9), "fp32"),
+        (backbone, ToTensor(10), "fp32"),
+        (backbone, to_tensor, "bf16"),
+    ]
+    for count, (module, preprocess, precision) in enumerate(different, start=1):
+        for _ in range(2):
+            embedder = TorchEmbedder(module, preprocess, precision=precision, cache=tmp_path)
+            embedder.transform(images)
+        assert sum(n_embedded) == count * len(images)
+
+
+def test_preprocessing_that_cannot_be_identified_has_no_cache(backbone, images, tmp_path):
+    embedder = TorchEmbedder(backbone, lambda image: to_tensor(image), cache=tmp_path)
+    with pytest.raises(ValueError, match="preprocess must be picklable .* or set cache=None"):
+        embedder.transform(images)
+    embedder.set_params(cache=None).transform(images)
