@@ -19,21 +19,26 @@ def make_generator(random_state: np.random.RandomState) -> torch.Generator:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the global CPU generators of torch, numpy and Python; on leaving, restore them.
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed the global generators of torch, numpy and Python; on leaving, restore them.
 
-    For code of others that draws from them, such as modules' constructors and augmentations.
+    For code of others that draws from them: modules' constructors, dropout, augmentations. Of
+    torch's, these are the CPU's and that of ``device``.
     """
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    torch.default_generator.manual_seed(int(seed))  # torch.manual_seed would reseed GPUs too
-    np.random.seed(seed)
-    random.seed(int(seed))
-    try:
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+    devices = [device] if device is not None and device.type == "cuda" else []
+    states = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng(devices):
+        torch.default_generator.manual_seed(int(seed))  # torch.manual_seed would reseed all GPUs
+        for cuda_device in devices:
+            with torch.cuda.device(cuda_device):
+                torch.cuda.manual_seed(int(seed))
+        np.random.seed(seed)
+        random.seed(int(seed))
+        try:
+            yield
+        finally:
+            np.random.set_state(states[0])
+            random.setstate(states[1])
 
 
 def fitting_device(device: str) -> torch.device:

@@ -19,14 +19,15 @@ from sklearn.naive_bayes import GaussianNB
 BENCHMARKS = Path(__file__).parents[1] / "examples" / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 NAMES = (
-    "child fits hard_classes heads methods page rankers report runner scores simulated speed store "
-    "summary tables tasks"
+    "child fits hard_classes heads images methods page rankers report runner scores simulated "
+    "speed store summary tables tasks"
 )
 (
     child,
     fits,
     hard_classes,
     heads,
+    images,
     methods,
     page,
     rankers,
@@ -412,6 +413,7 @@ def test_failed_runs_are_noted_and_tried_again(tmp_path, monkeypatch):
         ("retrieval", {"classification", "label_issues"}),
         ("cleaning", {"label_issues"}),
         ("label_noise", set()),
+        ("embedding", set()),
     ],
 )
 def test_package_hash_follows_the_source_that_a_run_depends_on(room, kinds, tmp_path, monkeypatch):
@@ -629,3 +631,32 @@ def test_unknown_tables_are_named(command, capsys):
     with pytest.raises(SystemExit):
         command.main(["classifications"])
     assert "no table classifications; available: classification, abl" in capsys.readouterr().err
+
+
+def test_images_are_timed_against_bare_loops(tmp_path, capsys):
+    options = ["--clip", "--encoder", "resnet18", "--n-images", "4", "--batch-size", "2"]
+    images.main([*options, "--repeats", "1", "--output", str(tmp_path)])
+
+    report = json.loads((tmp_path / "images_cpu.json").read_text())
+    own, bare = report["results"]["train resnet18"].values()
+    assert bare["ratio"] == 1
+    assert own["ratio"] > 0 and own["images_per_second"] > 0
+    assert "train resnet18" in capsys.readouterr().out
+
+
+def test_embedders_of_images_take_turns_with_the_bare_loop(tmp_path, monkeypatch):
+    import open_clip
+
+    small = {"image_size": 32, "patch_size": 16, "width": 32, "head_width": 16, "layers": 1}
+    text = {"vocab_size": 10, "width": 16, "heads": 1, "layers": 1}
+    config = {"embed_dim": 8, "vision_cfg": small, "text_cfg": text}
+    models = {**open_clip.factory._MODEL_CONFIGS, "tiny": config}
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", models)
+    options = images.make_parser().parse_args(["--batch-size", "2"])
+    paths = images.make_images(tmp_path, 3)
+    functions = images.time_embedding("tiny", paths, tmp_path, options)
+
+    results = images.compare(functions, 1, len(paths))
+
+    assert list(results) == ["CLIPEmbedder", "CLIPEmbedder, all cached", "bare loop"]
+    assert all(result["ratio"] > 0 for result in results.values())

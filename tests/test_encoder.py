@@ -153,6 +153,24 @@ def test_random_weights_and_augmentation_follow_from_random_state_alone(images):
     assert_allclose(in_workers.loss_curve_, first.loss_curve_, rtol=1e-4)
 
 
+def test_dropout_in_the_encoder_follows_from_random_state_alone(images, tmp_path):
+    X, y = images
+
+    def dropping_net():
+        return nn.Sequential(*conv_net(), nn.Dropout(0.5))
+
+    def fit(random_state=0, **parameters):
+        clf = LRADiffusionClassifier(MeanColor(), encoder=dropping_net, **FAST)
+        return clf.set_params(random_state=random_state, **parameters).fit(X, y)
+
+    state = torch.get_rng_state()
+    first = fit()
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(1)  # another global state
+    assert fit().loss_curve_ == first.loss_curve_ != fit(1).loss_curve_
+    assert_array_equal(first.predict_proba(X), first.predict_proba(X))
+
+
 def test_augmentation_serves_training_alone(images):
     X, y = images
     seen = {"training": 0, "prediction": 0}

@@ -42,9 +42,12 @@ def find_run(runs, identity):
 def package_hash(kind):
     """Return a checksum of the package's source, of what a ``kind`` of run depends on.
 
-    The checksum of the data stands for the noise in them, and only label issues are cleaned.
+    The checksum of the data stands for the noise in them, only label issues are cleaned, and no
+    images are read.
     """
-    unused = {"label_noise"} if kind == "label_issues" else {"label_noise", "cleaning"}
+    unused = {"datasets", "embedding", "label_noise"}
+    if kind != "label_issues":
+        unused.add("cleaning")
     folder = Path(skdiffusion_label.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):

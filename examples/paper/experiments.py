@@ -25,7 +25,6 @@ class Experiment:
     published: dict
     differences: list
     options: dict = field(default_factory=dict)
-    # open_clip's "ViT-L-14" has another activation function than the weights of OpenAI.
     clip_model: str = "ViT-L-14"
     pretrained: str = "openai"
     encoder: str = "resnet50"

@@ -4,12 +4,14 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from skdiffusion_label._torch import seeded
 from skdiffusion_label.diffusion._model import LabelDiffusion
 from skdiffusion_label.diffusion._schedule import NoiseSchedule
 
@@ -159,28 +161,36 @@ def train_denoiser(
         model.train()
         total = torch.zeros((), device=data.features.device)
         order = torch.randperm(len(data), generator=generator).to(data.features.device)
-        inputs = _load_inputs(data, order, n_batches, generator, processes)
-        batches = draw_batches(data, order, n_batches, settings, model.schedule, generator, start)
-        for batch, batch_inputs in zip(batches, inputs, strict=False):
-            # At the middle of the update, so that the first one of a warm-up moves too.
-            progress = (state.n_updates + 0.5) / (settings.n_epochs * n_batches)
-            own: Any = [None if part is None else processes.share(part) for part in batch]
-            loss = model.loss(*own + [batch_inputs])
-            state.update(loss, progress, processes)
-            total += loss.detach() * len(batch[0])
+        with _inputs_of_batches(data, order, n_batches, generator, processes) as inputs:
+            batches = draw_batches(
+                data, order, n_batches, settings, model.schedule, generator, start
+            )
+            for batch, batch_inputs in zip(batches, inputs, strict=False):
+                # At the middle of the update, so that the first one of a warm-up moves too.
+                progress = (state.n_updates + 0.5) / (settings.n_epochs * n_batches)
+                own: Any = [None if part is None else processes.share(part) for part in batch]
+                loss = model.loss(*own + [batch_inputs])
+                state.update(loss, progress, processes)
+                total += loss.detach() * len(batch[0])
         state.end_epoch(processes)
         yield float(processes.add(total)) / len(data)
 
 
-def _load_inputs(
+@contextmanager
+def _inputs_of_batches(
     data: TrainingData, order: Tensor, n_batches: int, generator: Generator, processes: Processes
-) -> Iterable[Tensor | None]:
-    """Return the encoder's inputs of this process's rows of each batch."""
+) -> Iterator[Iterable[Tensor | None]]:
+    """Give the encoder's inputs of this process's rows of each batch.
+
+    Meanwhile global generators, from which the encoder's dropout draws, follow ``generator``.
+    """
     if data.load_inputs is None:
-        return itertools.repeat(None)
+        yield itertools.repeat(None)
+        return
     seed = int(torch.randint(2**31 - 1, (), generator=generator))
     rows = [processes.share(batch) for batch in order.cpu().tensor_split(n_batches)]
-    return data.load_inputs(rows, seed)
+    with seeded(seed, data.features.device):
+        yield data.load_inputs(rows, seed)
 
 
 def _as_one_vector(model: LabelDiffusion, trained: set[str]) -> Tensor:
