@@ -642,6 +642,8 @@ def test_images_are_timed_against_bare_loops(tmp_path, capsys):
     assert bare["ratio"] == 1
     assert own["ratio"] > 0 and own["images_per_second"] > 0
     assert "train resnet18" in capsys.readouterr().out
+    text = page.write_page(tmp_path).read_text(encoding="utf-8")
+    assert f'"bare loop", "{bare["images_per_second"]:.1f}", "1.00"' in text
 
 
 def test_embedders_of_images_take_turns_with_the_bare_loop(tmp_path, monkeypatch):

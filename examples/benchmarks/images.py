@@ -228,6 +228,7 @@ def main(argv=None):
         "command": shlex.join(["python", "examples/benchmarks/images.py", *argv]),
         "device": device,
         "n_threads": torch.get_num_threads(),
+        "n_images": options.n_images,
         "results": results,
         **circumstances(),
     }

@@ -21,6 +21,13 @@ INTRODUCTION = """\
 Written by ``python examples/benchmarks page`` from the files in ``docs/results``, not by hand.
 """
 
+IMAGES = """\
+JPEG files of 500 x 375 pixels, through networks of random weights, against a bare loop over the
+same network and batches. Medians of turns in one process, and medians of the ratios within a turn.
+Training is an epoch of ``LRADiffusionClassifier`` with this network as encoder, without retrieval,
+against cross-entropy on the network alone.
+"""
+
 
 def write_page(results):
     """Write the page beside the folder ``results`` and return its path."""
@@ -34,6 +41,8 @@ def write_page(results):
     for report in reports:
         if report["tasks"]:
             parts += _section(report, results)
+    for path in sorted(results.glob("images_*.json")):
+        parts += _images_section(json.loads(path.read_text(encoding="utf-8")))
     page = results.with_suffix(".rst")
     page.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
     return page
@@ -49,6 +58,25 @@ def _section(report, results):
     for lines in (ratio_lines, method_lines, task_lines, failure_lines, circumstance_lines):
         parts.append(_items(lines(report)))
     return [part for part in parts if part]
+
+
+def _images_section(report):
+    """Return what ``images.py`` has measured on one device."""
+    device, versions = report["device"], report["versions"]
+    header = ["method", "images per second", "times the bare loop"]
+    parts = [_heading(f"Images, {device}", "-"), IMAGES]
+    for title, methods in report["results"].items():
+        rows = [
+            [name, f"{values['images_per_second']:.1f}", f"{values['ratio']:.2f}"]
+            for name, values in methods.items()
+        ]
+        parts.append(_csv_table(f"{title}, {report['n_images']} images", [header, *rows]))
+    lines = [
+        f"Machine: {report['machine']['platform']}. Threads: {report['n_threads']}.",
+        f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}.",
+        f"Command: {report['command']}",
+    ]
+    return [*parts, _items(lines)]
 
 
 def plot_scaling(report, path):
