@@ -2,10 +2,13 @@
 
 import os
 import pickle
+import re
 from pathlib import Path
 
 import joblib
 import torch
+
+_FORMAT = 1  # of what is saved; what another version of training has saved is not gone on from
 
 
 class Checkpoint:
@@ -14,7 +17,8 @@ class Checkpoint:
     def __init__(self, directory, identity):
         self.path = None
         if directory is not None:
-            self.path = Path(directory) / f"{joblib.hash(identity)}.pt"
+            name = joblib.hash((_FORMAT, identity))
+            self.path = Path(directory).expanduser() / f"{name}.pt"
 
     def load(self):
         """Return what was saved last, or None."""
@@ -31,7 +35,26 @@ class Checkpoint:
         """Replace what was saved; whoever is killed meanwhile leaves the previous file whole."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        torch.save(content, temporary)
-        os.replace(temporary, self.path)
+        try:
+            torch.save(content, temporary)
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def check_checkpoint_dir(directory):
+    """Make the directory of checkpoints, if there is to be one."""
+    if directory is None:
+        return
+    try:
+        Path(directory).expanduser().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"checkpoint_dir must be a directory that can be written to, got {directory!r}: {error}"
+        ) from error
+
+
+def described(value):
+    """Return the printed form of ``value``, which is the same in each process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

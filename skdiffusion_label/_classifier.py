@@ -113,9 +113,10 @@ class LRADiffusionClassifier(
         Divides the scores of the read-off. "auto" fits it to what retrieval found for training
         rows, and is 1.0 for "logits"; 1.0 as published.
     checkpoint_dir : str or path-like, default=None
-        Directory in which training leaves its state after each epoch. A ``fit`` that has begun
-        just like an interrupted one (same data, parameters and int ``random_state``) goes on from
-        there, to the same result; ``encoder_transform`` is taken to be the same.
+        Directory in which training leaves its state after each epoch, one file for each fit. A
+        ``fit`` that has begun just like an interrupted one goes on from there, to the same result:
+        same data, parameters and ``random_state``, which must be an int. A function in
+        ``encoder_transform`` is known by its name, a nameless one not at all.
     device : str, default="auto"
         Torch device; "auto" is a CUDA GPU if there is one. With "accelerate", the processes that
         ``accelerate launch`` or ``torchrun`` has started train one model together, each on its own

@@ -1,15 +1,17 @@
 """What the denoiser is given of rows: features, prior means, and an encoder's own inputs."""
 
 import copy
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import joblib
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from skdiffusion_label._images import ImageRows
-from skdiffusion_label._torch import seeded
+from skdiffusion_label._images import ImageRows, describe
+from skdiffusion_label._torch import seeded, stack
 
 _N_ROWS_TRIED = 2
 
@@ -30,6 +32,11 @@ class DenoiserInputs:
         means = None if self.prior_means is None else self.prior_means[rows]
         raw = None if self.raw is None else self.raw.take(rows)
         return DenoiserInputs(self.condition[rows], means, raw)
+
+    def identity(self):
+        """Return what tells these rows from others, for :func:`joblib.hash`."""
+        raw = None if self.raw is None else self.raw.identity()
+        return self.condition, self.prior_means, raw
 
 
 @dataclass(frozen=True)
@@ -53,44 +60,85 @@ class EncoderInputs:
         index = np.arange(len(self.rows)) if self.index is None else self.index
         return replace(self, index=index[rows])
 
-    def __getitem__(self, item):
-        """Return a row's tensor; with a seed, transformed as in training by draws from it."""
-        row, seed = item
-        position = row if self.index is None else self.index[row]
-        if seed is None:
-            return self._tensor(position, self.transforms[1])
-        with seeded(np.random.SeedSequence([seed, row]).generate_state(1)[0]):
-            return self._tensor(position, self.transforms[0])
+    def identity(self):
+        """Return what tells these rows from others: content, and functions that pickle knows."""
+        content = self.rows
+        if isinstance(content, ImageRows):
+            content = joblib.hash([content.digest(row) for row in range(len(content))])
+        functions = []
+        for transform in self.transforms:
+            try:
+                functions.append(joblib.hash(transform))
+            except Exception:  # pickle raises whatever a function without a name leads to
+                functions.append(None)
+        return content, functions
 
-    def _tensor(self, position, transform):
-        tensor = transform(self.rows[position])
-        if not isinstance(tensor, torch.Tensor):
-            raise TypeError(
-                f"encoder_transform must return a torch tensor, got {type(tensor).__name__}."
+    def __getitem__(self, item):
+        """Return a row's place in X, and its tensor or the error instead of it.
+
+        With a seed, it is transformed as in training by draws from this. An error that is raised in
+        a worker process would lose its type.
+        """
+        row, seed = item
+        place = row if self.index is None else int(self.index[row])
+        try:
+            image = self.rows[place]
+            if isinstance(image, np.ndarray):
+                image = image.copy()  # the function may change it
+        except ValueError as error:
+            return place, error
+        try:
+            if seed is None:
+                return place, _checked(self.transforms[1](image))
+            with seeded(np.random.SeedSequence([seed, row]).generate_state(1)[0]):
+                return place, _checked(self.transforms[0](image))
+        except Exception as error:  # of the user's function
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            return place, kind(
+                f"encoder_transform fails on row {place} of X, {describe(image)}: {error}"
             )
-        return tensor.float()
 
     def batches(self, batches, seed=None):
-        """Return an iterator of tensors (b, ...) for ``batches``, sequences of rows.
+        """Yield tensors (b, ...) for ``batches``, sequences of rows.
 
         With ``seed`` they are transformed as in training. A row's draws depend on the seed and the
         row alone, whichever process reads it.
         """
-        items = [[(int(row), seed) for row in batch] for batch in batches]
-        return iter(
-            DataLoader(
-                self,
-                batch_sampler=items,
-                num_workers=self.n_workers if self.n_workers > 1 else 0,
-                collate_fn=_stack,
-                generator=torch.Generator().manual_seed(0),
-            )
+        loader = DataLoader(
+            self,
+            batch_sampler=[[(int(row), seed) for row in batch] for batch in batches],
+            num_workers=self.n_workers if self.n_workers > 1 else 0,
+            collate_fn=_collate,
+            generator=torch.Generator().manual_seed(0),
         )
+        for batch in loader:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
 
 
-def encoder_inputs(X, transform, n_workers):
-    """Return :class:`EncoderInputs` of ``X``, or None if the encoder has no inputs of its own."""
-    rows = _numeric_rows(X)
+def _checked(tensor):
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"it must return a torch tensor, got {type(tensor).__name__}.")
+    tensor = tensor.float()
+    if not tensor.ndim:
+        raise ValueError("it must return a tensor with at least one axis, got a number.")
+    if not tensor.isfinite().all():
+        raise ValueError("it must return finite numbers, got NaN or infinity.")
+    return tensor
+
+
+def _collate(items):
+    for _, value in items:
+        if isinstance(value, Exception):
+            return value
+    rows, tensors = zip(*items, strict=True)
+    return stack(tensors, rows, "encoder_transform")
+
+
+def encoder_inputs(X, transform, n_workers, columns=None):
+    """Return :class:`EncoderInputs` of ``X``, of its ``columns`` if it is a table of these."""
+    rows = _table(X, columns)
     if rows is None:
         rows = ImageRows(X)
     if transform is None:
@@ -99,12 +147,31 @@ def encoder_inputs(X, transform, n_workers):
     return EncoderInputs(rows, transforms, n_workers)
 
 
-def _numeric_rows(X):
+def columns_of(X):
+    """Return the names of a table's columns, or None."""
+    return list(X.columns) if hasattr(X, "columns") else None
+
+
+def _table(X, columns):
     """Return a table of numbers as an array (n, d), or None if ``X`` holds something else."""
-    if getattr(X, "ndim", None) != 2 or isinstance(X, torch.Tensor):
+    if columns is not None and hasattr(X, "columns"):
+        missing = [name for name in columns if name not in X.columns]
+        if missing:
+            raise ValueError(f"X must have the columns of fit for the encoder, got no {missing}.")
+        X = X[columns]
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu().numpy()
+    is_nested = isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) == 1
+    if not is_nested and len(getattr(X, "shape", ())) != 2:
         return None
-    array = np.asarray(X)
-    return array.astype(np.float32) if array.dtype.kind in "biuf" else None
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(X, dtype=np.float32)
+    except (TypeError, ValueError):
+        return None
+    if not np.isfinite(array).all():
+        raise ValueError("X must hold finite numbers within float32 for the encoder.")
+    return array
 
 
 def to_tensor(row):
@@ -115,16 +182,6 @@ def to_tensor(row):
         return torch.tensor(row)
     pixels = torch.tensor(np.asarray(row.convert("RGB")))
     return pixels.permute(2, 0, 1) / 255
-
-
-def _stack(tensors):
-    shapes = {tuple(tensor.shape) for tensor in tensors}
-    if len(shapes) > 1:
-        raise ValueError(
-            "encoder_transform must give all rows tensors of one shape, "
-            f"got {sorted(shapes)[:3]}; resize or crop the images, for example."
-        )
-    return torch.stack(tensors)
 
 
 def initial_encoder(encoder, inputs, hidden_size, random_state):
@@ -140,11 +197,14 @@ def initial_encoder(encoder, inputs, hidden_size, random_state):
     """
     seed = int(random_state.randint(np.iinfo(np.int32).max))
     with seeded(seed):
-        module = copy.deepcopy(encoder) if isinstance(encoder, nn.Module) else encoder()
+        module = encoder if isinstance(encoder, nn.Module) else encoder()
         if not isinstance(module, nn.Module):
             raise TypeError(
                 f"encoder must be a torch module or return one, got {type(module).__name__}."
             )
+        _check_parameters(module)
+        with suppress(ValueError, RuntimeError):  # some cannot be copied before their first call
+            module = copy.deepcopy(module)
         module = module.cpu().float()
         n_units = _n_units(module, inputs)
         if n_units != hidden_size:
@@ -152,19 +212,42 @@ def initial_encoder(encoder, inputs, hidden_size, random_state):
     return module
 
 
-def _n_units(module, inputs):
-    (batch,) = inputs.take(slice(_N_ROWS_TRIED)).batches([range(min(_N_ROWS_TRIED, len(inputs)))])
-    with torch.no_grad():
-        try:
-            output = module.eval()(batch)
-        except (RuntimeError, ValueError, TypeError) as error:
+def _check_parameters(module):
+    for name, weight in module.named_parameters():
+        if weight.is_complex() or (weight.requires_grad and not weight.is_floating_point()):
             raise ValueError(
-                f"encoder must take a batch of shape {tuple(batch.shape)}: {error}"
-            ) from error
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != len(batch):
-        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+                f"encoder must have weights of real numbers to train, got {weight.dtype} for "
+                f"{name!r}."
+            )
+
+
+def _n_units(module, inputs):
+    """Return the width of the output, in prediction and in training."""
+    (batch,) = inputs.batches([range(min(_N_ROWS_TRIED, len(inputs)))])
+    widths = []
+    for trial in (module.eval(), copy.deepcopy(module).train()):
+        with torch.no_grad():
+            try:
+                output = trial(torch.cat([batch, batch]))  # batch normalization needs two rows
+            except (RuntimeError, ValueError, TypeError) as error:
+                raise ValueError(
+                    f"encoder must take a batch of shape (n, {_sizes(batch)}): {error}"
+                ) from error
+        is_tensor = isinstance(output, torch.Tensor)
+        if not is_tensor or output.ndim != 2 or len(output) != 2 * len(batch):
+            got = f"a tensor ({_sizes(output, 'n, ')})" if is_tensor else type(output).__name__
+            raise ValueError(
+                f"encoder must turn a batch of shape (n, {_sizes(batch)}) into a tensor "
+                f"(n, n_units) in {'training' if trial.training else 'prediction'}, got {got}."
+            )
+        widths.append(output.shape[1])
+    if widths[0] != widths[1]:
         raise ValueError(
-            f"encoder must turn a batch of shape {tuple(batch.shape)} into ({len(batch)}, n_units),"
-            f" got {shape}."
+            f"encoder must give as many units in training as in prediction, got {widths[1]} and "
+            f"{widths[0]}."
         )
-    return output.shape[1]
+    return widths[0]
+
+
+def _sizes(tensor, first=""):
+    return first + ", ".join(map(str, tensor.shape[1:]))

@@ -21,21 +21,21 @@ def network_settings(estimator, n_features, n_classes):
     }
 
 
-def build_model(network, encoder=None):
-    """Return a model of :func:`network_settings`, its weights yet to be set but ``encoder``'s."""
+def build_model(network):
+    """Return a model of :func:`network_settings`, whose weights are yet to be set.
+
+    No random numbers are drawn. An encoder that is a module is to be set too.
+    """
     with torch.device("meta"):
         denoiser = LabelDenoiser(
             network["n_inputs"],
             network["n_classes"],
             network["n_timesteps"],
             network["hidden_size"],
-            "linear" if encoder is not None else network["encoder"],
+            network["encoder"],
         )
-    denoiser = denoiser.to_empty(device="cpu")
-    if encoder is not None:
-        denoiser.set_encoder(encoder)
     schedule = NoiseSchedule(network["noise_schedule"], network["n_timesteps"])
-    return LabelDiffusion(denoiser, schedule, network["prediction_type"])
+    return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, network["prediction_type"])
 
 
 def fitted_weights(denoiser, encoder):
@@ -43,20 +43,17 @@ def fitted_weights(denoiser, encoder):
 
     ``encoder`` is a module of the same kind as the denoiser's; a copy takes its weights.
     """
-    arrays = module_to_arrays(denoiser)
-    if encoder is not None:
-        encoder = copy.deepcopy(encoder).cpu().eval()
-        arrays_to_module(module_to_arrays(denoiser.encoder), encoder)
-        arrays = {name: a for name, a in arrays.items() if not name.startswith("encoder.")}
-    return {"weights_": arrays, "encoder_": encoder}
+    if encoder is None:
+        return {"weights_": module_to_arrays(denoiser), "encoder_": None}
+    encoder = copy.deepcopy(encoder).cpu().eval()
+    encoder.load_state_dict(denoiser.encoder.state_dict())
+    return {"weights_": module_to_arrays(denoiser, without="encoder."), "encoder_": encoder}
 
 
 def fitted_model(estimator):
     """Return the model of what :func:`fitted_weights` has kept."""
-    arrays, encoder = estimator.weights_, copy.deepcopy(estimator.encoder_)
-    if encoder is not None:
-        own = module_to_arrays(encoder)
-        arrays = {**arrays, **{f"encoder.{name}": array for name, array in own.items()}}
-    model = build_model(estimator._network, encoder)
-    arrays_to_module(arrays, model.denoiser)
+    model = build_model(estimator._network)
+    arrays_to_module(estimator.weights_, model.denoiser)
+    if estimator.encoder_ is not None:
+        model.denoiser.set_encoder(copy.deepcopy(estimator.encoder_))
     return model

@@ -264,7 +264,8 @@ class LabelDiffusionPredictor:
         """Validate rows and return what the denoiser sees of them."""
         raw = None
         if self.encoder_ is not None:
-            raw = encoder_inputs(X, self.encoder_transform, effective_n_jobs(self.n_jobs))
+            n_workers = effective_n_jobs(self.n_jobs)
+            raw = encoder_inputs(X, self.encoder_transform, n_workers, self._input_columns)
         features = self._extract_features(X)
         condition = self._scaler.transform(features)
         if self.prior_ is None:

@@ -21,6 +21,11 @@ def fit_prior(prior, features, y, sample_weight, classes, random_state):
     """
     positive = sample_weight > 0
     fitted = clone(prior).fit(features[positive], y[positive])
+    if not np.isin(fitted.classes_, classes).any():
+        raise ValueError(
+            f"prior must know some of the labels in y, {classes[:5]}, got classes "
+            f"{fitted.classes_[:5]}."
+        )
     if isinstance(prior, FrozenEstimator):
         return fitted, prior_mean(fitted, features, classes)
     proba = np.empty((len(features), len(classes)), dtype=np.float32)

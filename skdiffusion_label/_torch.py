@@ -1,6 +1,8 @@
 """The bridge between numpy or scikit-learn and torch: random states, devices, threads, arrays."""
 
+import os
 import random
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,17 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
+
+_seeding = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _seeding
+    _seeding = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a process that reads images starts while the lock is held
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def make_generator(random_state: np.random.RandomState) -> torch.Generator:
@@ -23,19 +36,20 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed the global generators of torch, numpy and Python; on leaving, restore them.
 
     For code of others that draws from them: modules' constructors, dropout, augmentations. Of
-    torch's, these are the CPU's and that of ``device``.
+    torch's, these are the CPU's and that of ``device``. Threads wait for each other.
     """
     devices = [device] if device is not None and device.type == "cuda" else []
-    states = np.random.get_state(), random.getstate()
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(int(seed))  # torch.manual_seed would reseed all GPUs
-        for cuda_device in devices:
-            with torch.cuda.device(cuda_device):
-                torch.cuda.manual_seed(int(seed))
-        np.random.seed(seed)
-        random.seed(int(seed))
+    with _seeding:
+        states = np.random.get_state(), random.getstate()
         try:
-            yield
+            with torch.random.fork_rng(devices):
+                torch.default_generator.manual_seed(int(seed))  # manual_seed reseeds all GPUs too
+                for cuda_device in devices:
+                    with torch.cuda.device(cuda_device):
+                        torch.cuda.manual_seed(int(seed))
+                np.random.seed(seed)
+                random.seed(int(seed))
+                yield
         finally:
             np.random.set_state(states[0])
             random.setstate(states[1])
@@ -90,6 +104,13 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     return reduce(tensor, reduction="sum")
 
 
+def from_first_process(value: Any) -> Any:
+    """Return the ``value`` of the first of the processes that accelerate has launched together."""
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
+
+
 def prediction_device(device: str) -> torch.device:
     """Return :func:`fitting_device`, or the CPU with a warning where that device is missing."""
     try:
@@ -110,16 +131,33 @@ def limited_threads(n_jobs: int | None) -> Iterator[None]:
         yield
 
 
-def module_to_arrays(module: nn.Module) -> dict[str, np.ndarray]:
-    """Copy a module's parameters and buffers to numpy."""
+def module_to_arrays(module: nn.Module, without: str | None = None) -> dict[str, np.ndarray]:
+    """Copy a module's parameters and buffers to numpy, but for names that start by ``without``."""
     return {
-        name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()
+        name: tensor.detach().cpu().numpy().copy()
+        for name, tensor in module.state_dict().items()
+        if without is None or not name.startswith(without)
     }
 
 
 def arrays_to_module(arrays: dict[str, np.ndarray], module: nn.Module) -> None:
     """Load what :func:`module_to_arrays` copied, also from read-only arrays."""
     module.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+
+
+def stack(tensors: list[Tensor], rows: list[int], transform: str) -> Tensor | ValueError:
+    """Return the tensors of ``rows`` as one batch, or an error if ``transform`` shaped one apart.
+
+    Returned rather than raised, it leaves a worker process as it is.
+    """
+    for row, tensor in zip(rows, tensors, strict=True):
+        if tensor.shape != tensors[0].shape:
+            return ValueError(
+                f"{transform} must give all rows of X tensors of one shape, got "
+                f"{tuple(tensors[0].shape)} for row {rows[0]} and {tuple(tensor.shape)} for row "
+                f"{row}. Images may have to be converted to one mode, or resized."
+            )
+    return torch.stack(tensors)
 
 
 def to_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import torch
 
-from skdiffusion_label._checkpoint import Checkpoint
+from skdiffusion_label._checkpoint import Checkpoint, described
 from skdiffusion_label._network import build_model, fitted_model, fitted_weights
 from skdiffusion_label._prediction import starting_noise
 from skdiffusion_label._torch import (
+    from_first_process,
     launched_process,
     make_generator,
     sum_over_processes,
@@ -31,6 +32,8 @@ _AUTO_N_UPDATES = 500
 _AUTO_N_EPOCHS = (3, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
 _MAX_TRUST_ROWS = 10_000
+# Besides the weights, what early stopping's judgement depends on.
+_JUDGED_BY = "sampler", "n_sampling_steps", "n_draws", "temperature"
 
 
 def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, device):
@@ -69,7 +72,8 @@ def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, devi
     )
     training = _Training(estimator, TrainingState(model, settings, generator), encoder)
     validation = inputs, y, held_out * class_weight[np.searchsorted(estimator.classes_, y)]
-    training.resume((arrays, validation[2]))
+    if estimator.checkpoint_dir is not None:
+        training.resume((inputs.identity(), arrays, *validation[1:]))
     training.run(data, validation, X)
     # Logits under cross-entropy are probabilities already.
     if estimator.temperature == "auto" and estimator.prediction_type != "logits":
@@ -107,10 +111,12 @@ def _settings(estimator, n_rows):
 
 
 def _initial_model(estimator, encoder, generator):
-    model = build_model(estimator._network, copy.deepcopy(encoder))
     if hasattr(estimator, "weights_"):  # only a warm start has kept them
         model = fitted_model(estimator)
     else:
+        model = build_model(estimator._network)
+        if encoder is not None:
+            model.denoiser.set_encoder(copy.deepcopy(encoder))
         model.denoiser.initialize(generator)
         estimator.loss_curve_ = []
         estimator.validation_scores_ = None
@@ -129,29 +135,36 @@ class _Training:
         self.processes = _processes(estimator)
         self.best_score, self.best_vector, self.n_without_gain = -1.0, None, 0
         self.stopped = False
+        self.checkpoint = Checkpoint(None, None)
 
     def resume(self, data):
-        """Find the checkpoint of a training that has begun just like this one; go on from it."""
+        """Go on from the checkpoint of a training that has begun with the same ``data``."""
         estimator, state = self.estimator, self.state
+        names = "early_stopping", "n_iter_no_change", *_JUDGED_BY
         identity = [
+            data,
             state.vector.cpu().numpy(),
             state.generator.get_state().numpy(),
             dataclasses.asdict(state.settings),
             estimator._network,
-            (estimator.early_stopping, estimator.n_iter_no_change, self.processes.number),
-            data,
+            described(state.model.denoiser),
+            [getattr(estimator, name) for name in names],
+            self.processes.number,
         ]
         self.checkpoint = Checkpoint(estimator.checkpoint_dir, identity)
         saved = self.checkpoint.load()
+        if self.processes.number > 1:  # whose disks may differ
+            saved = from_first_process(saved)
         if saved is not None:
             state.load_state_dict(saved.pop("state"))
             estimator.loss_curve_ = saved.pop("loss_curve")
             estimator.validation_scores_ = saved.pop("validation_scores")
             vars(self).update(saved)
+            self.report(f"Going on after epoch {state.n_epochs} by {self.checkpoint.path}")
 
     def save(self):
         """Write all that :meth:`resume` needs."""
-        if self.processes.index:
+        if self.processes.index or self.checkpoint.path is None:
             return
         names = "best_score", "best_vector", "n_without_gain", "stopped"
         self.checkpoint.save(
@@ -174,6 +187,7 @@ class _Training:
         context.call_on_fit_task_begin(**given)
         epochs = () if self.stopped else train_denoiser(data, state, self.processes)
         for loss in epochs:
+            _check_loss(loss, state)
             task = context.subcontext(task_name="epoch")
             task.call_on_fit_task_begin(**given)
             estimator.loss_curve_.append(loss)
@@ -187,7 +201,10 @@ class _Training:
             self.stopped = self.n_without_gain >= estimator.n_iter_no_change
             self.save()
             stop = task.call_on_fit_task_end(**given, reconstruction_attributes=self.weights)
-            if stop or self.stopped:
+            if stop and not self.stopped:
+                self.stopped = True
+                self.save()
+            if self.stopped:
                 break
         if self.best_vector is not None:
             state.averaged_vector.copy_(self.best_vector)
@@ -218,6 +235,14 @@ class _Training:
         """Print ``message`` if asked to, in one process alone."""
         if self.estimator.verbose and not self.processes.index:
             print(message)
+
+
+def _check_loss(loss, state):
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"Training has diverged: the loss of epoch {state.n_epochs} is {loss}. Choose a "
+            f"learning_rate smaller than {state.settings.learning_rate}."
+        )
 
 
 def _processes(estimator):

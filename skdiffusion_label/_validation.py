@@ -10,7 +10,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
 
-from skdiffusion_label._inputs import encoder_inputs, initial_encoder
+from skdiffusion_label._checkpoint import check_checkpoint_dir, described
+from skdiffusion_label._images import ImageRows
+from skdiffusion_label._inputs import columns_of, encoder_inputs, initial_encoder
 from skdiffusion_label._network import network_settings
 from skdiffusion_label.retrieval import check_neighbors
 
@@ -28,11 +30,8 @@ def check_training_data(estimator, X, y, sample_weight, neighbors):
         The mean of the positive ones is one.
     neighbors : ndarray of shape (n_samples, n_neighbors) or None
     """
-    if estimator.device == "accelerate" and not isinstance(estimator.random_state, Integral):
-        raise ValueError(
-            "device='accelerate' needs an int random_state, so that all processes draw the same "
-            f"numbers, got {estimator.random_state!r}."
-        )
+    _check_random_state(estimator)
+    check_checkpoint_dir(estimator.checkpoint_dir)
     continues = estimator.warm_start and hasattr(estimator, "weights_")
     checks = {"dtype": _DTYPES, "ensure_min_samples": 2, "reset": not continues}
     if estimator.feature_extractor is None:
@@ -87,6 +86,19 @@ def check_training_data(estimator, X, y, sample_weight, neighbors):
     return features, y, sample_weight, neighbors
 
 
+def _check_random_state(estimator):
+    reasons = {
+        "device='accelerate'": estimator.device == "accelerate",
+        "checkpoint_dir": estimator.checkpoint_dir is not None,
+    }
+    for name, needs_it in reasons.items():
+        if needs_it and not isinstance(estimator.random_state, Integral):
+            raise ValueError(
+                f"{name} needs an int random_state, so that all that is to be the same is drawn "
+                f"alike, got {estimator.random_state!r}."
+            )
+
+
 def check_encoder(estimator, X, random_state):
     """Return the inputs of an encoder of its own inputs, and the module to train; or two Nones."""
     transform = estimator.encoder_transform
@@ -103,9 +115,23 @@ def check_encoder(estimator, X, random_state):
             f"prediction, got {transform!r}."
         )
     inputs = encoder_inputs(X, transform, effective_n_jobs(estimator.n_jobs))
+    if estimator.feature_extractor is None and isinstance(inputs.rows, ImageRows):
+        raise ValueError(
+            "X of images needs a feature_extractor, such as CLIPEmbedder, beside the encoder: "
+            "neighbors are looked up among its features."
+        )
+    encoder = initial_encoder(estimator.encoder, inputs, estimator.hidden_size, random_state)
     if estimator.warm_start and hasattr(estimator, "weights_"):
-        return inputs, estimator.encoder_
-    return inputs, initial_encoder(estimator.encoder, inputs, estimator.hidden_size, random_state)
+        if described(encoder) != described(estimator.encoder_):
+            raise ValueError(
+                f"warm_start=True needs the encoder of the previous fit, {estimator.encoder_}, "
+                f"got {encoder}."
+            )
+        encoder = estimator.encoder_
+    else:
+        is_table = not isinstance(inputs.rows, ImageRows)
+        estimator._input_columns = columns_of(X) if is_table else None
+    return inputs, encoder
 
 
 def check_class_weight(class_weight, classes, y):

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.model_selection import cross_val_score
+from sklearn.preprocessing import FunctionTransformer
 from torch import nn
+from torchvision.transforms import v2
 
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label import _training as training
@@ -97,6 +100,36 @@ def test_fit_that_has_stopped_early_is_not_trained_on(blobs, tmp_path, monkeypat
     assert_array_equal(second.predict_proba(blobs[0]), first.predict_proba(blobs[0]))
 
 
+def images_of(pixels):
+    return [Image.fromarray(np.full((4, 4, 3), value, np.uint8)) for value in pixels]
+
+
+@pytest.mark.parametrize("change", ["activation", "dropout", "images", "transform"])
+def test_another_encoder_starts_from_the_beginning(change, tmp_path, monkeypatch):
+    pixels = np.arange(60) * 4 % 250
+    y = np.arange(60) % 2
+    layers = [nn.Flatten(), nn.Linear(48, 8), nn.ReLU()]
+    clf = LRADiffusionClassifier(
+        FunctionTransformer(lambda X: np.arange(60)[:, None]),  # the same for all images
+        encoder=nn.Sequential(*layers),
+        encoder_transform=v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]),
+        checkpoint_dir=tmp_path,
+        **SETTINGS,
+    )
+    clone(clf).fit(images_of(pixels), y)
+    if change == "activation":
+        clf.set_params(encoder=nn.Sequential(*layers[:2], nn.Tanh()))
+    elif change == "dropout":
+        clf.set_params(encoder=nn.Sequential(*layers, nn.Dropout(0.5)))
+    elif change == "images":
+        pixels = pixels[::-1]
+    else:
+        clf.set_params(encoder_transform=v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32)]))
+    epochs = count_epochs(monkeypatch)
+    clf.fit(images_of(pixels), y)
+    assert len(epochs) == clf.max_iter
+
+
 @pytest.mark.parametrize(
     "change",
     [{"random_state": 1}, {"max_iter": 7}, {"learning_rate": 0.01}, {"dropout": 0.0}, "X", "y"],
@@ -124,6 +157,41 @@ def test_folds_of_a_cross_validation_keep_apart(blobs, tmp_path, monkeypatch):
     epochs = count_epochs(monkeypatch)
     assert_array_equal(cross_val_score(clf, *blobs, cv=3), first)
     assert epochs == []
+
+
+class StopAfter:
+    """A callback that ends training."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = lambda self, estimator, context, **arguments: None
+
+    def on_fit_task_end(self, estimator, context, **arguments):
+        return len(estimator.loss_curve_) >= self.n_epochs
+
+
+def test_a_callback_s_stop_is_the_end_of_the_fit(blobs, tmp_path):
+    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    for _ in range(2):
+        assert clf.set_callbacks(StopAfter(3)).fit(*blobs).n_iter_ == 3
+
+
+def test_what_is_gone_on_from_is_said(blobs, tmp_path, monkeypatch, capsys):
+    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path, verbose=1)
+    fit_and_die(clone(clf), blobs, 2, monkeypatch)
+    assert "Going on" not in capsys.readouterr().out
+    clf.fit(*blobs)
+    assert "Going on after epoch 2" in capsys.readouterr().out
+
+
+def test_home_folder_may_be_abbreviated(blobs, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    LRADiffusionClassifier(**SETTINGS, checkpoint_dir="~/states").fit(*blobs)
+    assert len(list((tmp_path / "states").glob("*.pt"))) == 1
 
 
 def test_nothing_is_written_unless_asked(blobs, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances, recall_score
 from sklearn.naive_bayes import GaussianNB
@@ -813,6 +814,20 @@ def test_published_inference_starts_at_zero_and_scores_by_distance_from_one(publ
         noise = (y_t - a[t].sqrt() * y_0) / (1 - a[t]).sqrt()  # another one where y_0 was clamped
         y_t = a[t_next].sqrt() * y_0 + (1 - a[t_next]).sqrt() * noise
     assert_allclose(clf.predict_proba(X), softmax(-((y_0.numpy() - 1) ** 2), axis=1), rtol=1e-6)
+
+
+def test_prior_that_knows_no_label_is_refused(fast, blobs):
+    X, _, y = blobs
+    prior = FrozenEstimator(GaussianNB().fit(X, y))
+    names = np.array(["zero", "one", "two"])[y]
+    with pytest.raises(ValueError, match=r"prior must know some of the labels in y, \['one'"):
+        LRADiffusionClassifier(**fast, prior=prior).fit(X, names)
+
+
+def test_divergence_is_an_error(fast, blobs):
+    X, _, y = blobs
+    with pytest.raises(ValueError, match="diverged: .* Choose a learning_rate smaller than"):
+        LRADiffusionClassifier(**{**fast, "learning_rate": 1e35}).fit(X, y)
 
 
 # Devices and printing

@@ -8,16 +8,23 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_blobs
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import cross_val_score
+from sklearn.preprocessing import FunctionTransformer
 from torch import nn
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
 
 from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label.embedding import UnreadableImageError
 
 FAST = {"hidden_size": 32, "max_iter": 3, "batch_size": 64, "random_state": 0}
 
@@ -55,6 +62,20 @@ def lines(n, random_state):
         image[row, column - 2 * across : column + 1 + 2 * across] = 255
         image[:, :, 0] //= np.uint8(1 + label // 2)
     return X, y
+
+
+class TwoHeads(nn.Module):
+    """Returns a tuple in training alone, as some networks of torchvision do."""
+
+    def forward(self, X):
+        units = X.flatten(1)
+        return (units, units) if self.training else units
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, dtype=torch.complex64))
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +192,177 @@ def test_dropout_in_the_encoder_follows_from_random_state_alone(images, tmp_path
     assert_array_equal(first.predict_proba(X), first.predict_proba(X))
 
 
+class Reassigning(nn.Linear):
+    """Sets its weight and a statistic anew in each call."""
+
+    def __init__(self):
+        super().__init__(4, 16)
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, X):
+        self.weight.data = torch.renorm(self.weight.data, 2, 0, 10.0)
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * X.mean(dim=0)
+        return super().forward(X)
+
+
+class Recomputing(nn.Linear):
+    """Does not keep what the gradient needs."""
+
+    def __init__(self):
+        super().__init__(4, 16)
+
+    def forward(self, X):
+        return checkpoint(super().forward, X.requires_grad_(), use_reentrant=True)
+
+
+class Indexing(nn.Linear):
+    """Has frozen weights that are indices, beyond what float32 can count."""
+
+    def __init__(self):
+        super().__init__(4, 16)
+        self.order = nn.Parameter(torch.arange(4).flip(0), requires_grad=False)
+        self.large = nn.Parameter(torch.tensor([2**24 + 1]), requires_grad=False)
+
+    def forward(self, X):
+        return super().forward(X[:, self.order])
+
+
+def transposed():
+    module = nn.Linear(4, 16)
+    module.weight = nn.Parameter(torch.randn(4, 16).T)  # not in one piece
+    return module
+
+
+def tied():
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    second.weight = first.weight
+    return nn.Sequential(first, nn.Tanh(), second)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(Reassigning, Recomputing, Indexing, transposed, tied),
+        lambda: nn.Sequential(nn.LazyLinear(16), nn.Tanh()),
+        lambda: parametrizations.weight_norm(nn.Linear(4, 16)),
+        lambda: parametrizations.orthogonal(nn.Linear(4, 4)),
+        lambda: nn.Linear(4, 16).double(),
+    ],
+)
+def test_unusual_modules_are_trained(make):
+    X, y = make_blobs(200, centers=3, n_features=4, random_state=0)
+    settings = {"hidden_size": 16, "max_iter": 3, "batch_size": 50, "random_state": 0}
+    clf, untrained = (
+        LRADiffusionClassifier(
+            encoder=make, **settings, weight_decay=0.0, learning_rate=learning_rate
+        ).fit(X, y)
+        for learning_rate in (1e-2, 1e-12)
+    )
+    for (name, value), before in zip(
+        clf.encoder_.named_parameters(), untrained.encoder_.parameters(), strict=True
+    ):
+        assert torch.allclose(value, before) == (not value.requires_grad), name
+    if make is Reassigning:
+        mean = torch.tensor(X.mean(axis=0), dtype=torch.float32)
+        assert torch.corrcoef(torch.stack([clf.encoder_.mean, mean]))[0, 1] > 0.9
+    if make is Indexing:
+        assert clf.encoder_.large.tolist() == [2**24 + 1]
+    if make is tied:
+        modules = [m for m in clf.encoder_.modules() if isinstance(m, nn.Linear)]
+        assert modules[0].weight is modules[1].weight
+
+
+def test_recomputed_gradients_are_those_of_the_plain_module():
+    X, y = make_blobs(200, centers=3, n_features=4, random_state=0)
+    settings = {"hidden_size": 16, "max_iter": 3, "random_state": 0}
+    plain, recomputed = (
+        LRADiffusionClassifier(encoder=make, **settings).fit(X, y)
+        for make in (lambda: nn.Linear(4, 16), Recomputing)
+    )
+    assert recomputed.loss_curve_ == plain.loss_curve_
+
+
+def test_factory_may_return_the_same_module_each_time(images):
+    module = conv_net().double()
+    before = copy.deepcopy(module.state_dict())
+    LRADiffusionClassifier(MeanColor(), encoder=lambda: module, **FAST).fit(*images)
+    assert module.training
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_columns_of_a_table_are_known_by_name():
+    X, y = make_blobs(200, n_features=3, random_state=0)
+    table = pd.DataFrame(X, columns=["a", "b", "c"])
+    names = ColumnTransformer([("all", "passthrough", ["a", "b", "c"])])
+    clf = LRADiffusionClassifier(names, encoder=lambda: nn.Linear(3, 8), **FAST).fit(table, y)
+    assert_array_equal(clf.predict_proba(table[["c", "a", "b"]]), clf.predict_proba(table))
+    with pytest.raises(ValueError, match=r"columns of fit for the encoder, got no \['b'\]"):
+        clf.predict(table.rename(columns={"b": "d"}))
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e300])
+def test_table_must_be_finite_for_the_encoder(value):
+    X, y = make_blobs(50, n_features=3, random_state=0)
+    X[7, 1] = value
+    clf = LRADiffusionClassifier(SimpleImputer(), encoder=lambda: nn.Linear(3, 8), **FAST)
+    with pytest.raises(ValueError, match="finite numbers within float32"):
+        clf.fit(X, y)
+
+
+@pytest.mark.parametrize("as_X", [np.ndarray.tolist, list, torch.tensor, pd.DataFrame])
+def test_tables_of_any_kind_are_tables(as_X):
+    X, y = make_blobs(60, n_features=3, random_state=0)
+    clf = LRADiffusionClassifier(
+        FunctionTransformer(np.asarray), encoder=lambda: nn.Linear(3, 8), **FAST
+    )
+    expected = clone(clf).fit(X, y).loss_curve_
+    assert clf.fit(as_X(X), y).loss_curve_ == expected
+
+
+def test_transform_may_work_in_place():
+    X, y = make_blobs(60, n_features=3, random_state=0)
+
+    def add(row):
+        row += 1
+        return torch.from_numpy(row)
+
+    clf = LRADiffusionClassifier(
+        encoder=lambda: nn.Linear(3, 8), encoder_transform=add, **FAST
+    ).fit(X, y)
+    other = LRADiffusionClassifier(
+        encoder=lambda: nn.Linear(3, 8), encoder_transform=lambda row: torch.tensor(row + 1), **FAST
+    )
+    assert clf.loss_curve_ == other.fit(X, y).loss_curve_
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_damaged_image_is_named_whoever_reads_it(n_jobs, images, tmp_path):
+    X, y = images
+    paths = [str(tmp_path / f"{row}.png") for row in range(len(X))]
+    for image, path in zip(X, paths, strict=True):
+        Image.fromarray(image).save(path)
+    (tmp_path / "70.png").write_bytes((tmp_path / "70.png").read_bytes()[:60])
+    zeros = FunctionTransformer(lambda X: np.zeros((len(X), 1)))
+    with pytest.raises(UnreadableImageError, match=r"Row 70 of X .*70\.png"):
+        LRADiffusionClassifier(zeros, encoder=conv_net, **FAST, n_jobs=n_jobs).fit(paths, y)
+
+
+def test_divergence_is_an_error(images):
+    X, y = images
+    clf = LRADiffusionClassifier(MeanColor(), encoder=conv_net, **FAST, learning_rate=1e30)
+    with pytest.raises(ValueError, match="diverged: the loss of epoch . is (nan|inf)"):
+        clf.set_params(max_iter=30, warmup_fraction=0.0).fit(X, y)
+
+
+def test_warm_start_keeps_to_the_encoder(fitted, images):
+    clf = pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True)
+    clf.set_params(encoder=lambda: nn.Sequential(*conv_net()[:2], nn.Tanh(), *conv_net()[3:]))
+    with pytest.raises(ValueError, match="warm_start=True needs the encoder of the previous fit"):
+        clf.fit(*images)
+
+
 def test_augmentation_serves_training_alone(images):
     X, y = images
     seen = {"training": 0, "prediction": 0}
@@ -276,16 +468,35 @@ def test_encoder_works_in_cross_validation(images):
             TypeError,
             "encoder must be a torch module or return one, got int",
         ),
-        ({"encoder": nn.Linear(5, 2)}, ValueError, r"a batch of shape \(2, 3, 12, 12\): "),
-        ({"encoder": nn.Identity()}, ValueError, r"into \(2, n_units\), got \(2, 3, 12, 12\)"),
+        ({"encoder": nn.Linear(5, 2)}, ValueError, r"a batch of shape \(n, 3, 12, 12\): "),
+        (
+            {"encoder": nn.Identity()},
+            ValueError,
+            r"\(n, n_units\) in prediction, got a tensor \(n, 3",
+        ),
+        ({"encoder": TwoHeads()}, ValueError, r"\(n, n_units\) in training, got tuple"),
+        (
+            {"encoder": Complex()},
+            ValueError,
+            "weights of real numbers to train, got torch.complex64",
+        ),
         ({"encoder": "mlp", "encoder_transform": np.array}, ValueError, "for a torch module"),
         ({"encoder_transform": (np.array,)}, ValueError, "a pair of functions"),
         ({"encoder_transform": np.array}, TypeError, "must return a torch tensor, got ndarray"),
         (
             {"encoder_transform": lambda image: torch.rand(3, image.getpixel((0, 0))[0] + 1, 9)},
             ValueError,
-            "tensors of one shape",
+            r"tensors of one shape, got \(3, .*\) for row 0 and \(3, .*\) for row 1",
         ),
+        (
+            {"encoder_transform": lambda image: torch.full((3, 9, 9), torch.nan)},
+            ValueError,
+            "row 0 of X, an image of mode RGB .* finite numbers",
+        ),
+        ({"encoder_transform": lambda image: torch.ones(())}, ValueError, "at least one axis"),
+        ({"feature_extractor": None}, ValueError, "needs a feature_extractor"),
+        ({"checkpoint_dir": __file__}, ValueError, "checkpoint_dir must be a directory"),
+        ({"checkpoint_dir": "new", "random_state": None}, ValueError, "needs an int random_state"),
     ],
 )
 def test_unfit_encoder_is_refused_before_any_work(parameters, error, message, images):
@@ -296,7 +507,14 @@ def test_unfit_encoder_is_refused_before_any_work(parameters, error, message, im
             raise AssertionError
 
     with pytest.raises(error, match=message):
-        LRADiffusionClassifier(Unreached(), **{"encoder": conv_net, **parameters}).fit(X, y)
+        LRADiffusionClassifier(
+            **{
+                "feature_extractor": Unreached(),
+                "encoder": conv_net,
+                "random_state": 0,
+                **parameters,
+            }
+        ).fit(X, y)
 
 
 TWO_PROCESSES = """
@@ -322,6 +540,14 @@ stopped = LRADiffusionClassifier(
     MeanColor(), early_stopping=True, n_iter_no_change=2, warmup_fraction=0.0, device="accelerate",
     **{**FAST, "max_iter": 30}
 ).fit(X, y)
+kept = LRADiffusionClassifier(
+    MeanColor(), encoder=conv_net, encoder_transform=(counting, plain), device="accelerate",
+    checkpoint_dir=f"{sys.argv[2]}/disk of {os.environ['RANK']}", **FAST
+)
+kept.fit(X, y)
+n_of_kept_fit = n_read - n_of_first_fit
+assert kept.fit(X, y).loss_curve_ == clf.loss_curve_
+assert n_of_kept_fit == n_of_first_fit == n_read / 2, (n_of_first_fit, n_of_kept_fit, n_read)
 np.savez(
     f"{sys.argv[2]}/{os.environ['RANK']}.npz", proba=clf.predict_proba(X), n_read=n_of_first_fit,
     scores=stopped.validation_scores_, losses=clf.loss_curve_, **clf.weights_,
@@ -345,6 +571,7 @@ def test_two_processes_train_one_model(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Epoch 3/3") == 1  # one of them reports
+    assert [path.parent.name for path in tmp_path.glob("*/*.pt")] == ["disk of 0"]
     first, second = (dict(np.load(tmp_path / f"{rank}.npz")) for rank in range(2))
     assert first.pop("n_read") + second.pop("n_read") == 3 * 160
     for name, value in first.items():

@@ -1,5 +1,8 @@
+import random
 import sys
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -15,6 +18,7 @@ from skdiffusion_label._torch import (
     make_generator,
     module_to_arrays,
     prediction_device,
+    seeded,
     to_tensor,
 )
 
@@ -177,3 +181,19 @@ def test_bridge_itself_touches_no_global_state_on_import(monkeypatch):
     importlib.import_module("skdiffusion_label._torch")
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
     assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+def test_threads_that_seed_global_generators_wait_for_each_other():
+    before = torch.get_rng_state()
+
+    def draw(seed):
+        with seeded(seed):
+            first = torch.rand(1).item(), np.random.random(), random.random()
+            time.sleep(0.01)
+            return *first, torch.rand(1).item(), np.random.random(), random.random()
+
+    alone = [draw(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(draw, range(4))) == alone
+    assert torch.equal(torch.get_rng_state(), before)
+    assert len(set(alone)) == 4

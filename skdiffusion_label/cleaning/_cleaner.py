@@ -159,6 +159,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         if self.annotations_ is not None:
             beliefs = beliefs_with_annotations(beliefs, self.annotations_, self.classes_)
         index = index if np.ndim(index) == 1 else None
+        assert_all_finite(beliefs.posterior, input_name="predict_proba of estimator")
         table = issues_table(y_codes, self.classes_, beliefs, self.target_precision, index)
         suggested = beliefs.purified.argmax(axis=1)
         if beliefs.neighbors is not None:

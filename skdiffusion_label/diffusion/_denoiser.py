@@ -107,6 +107,8 @@ class LabelDenoiser(nn.Module):
 
 
 def _encoder(name: str, n_features: int, hidden_size: int) -> nn.Module:
+    if name == "module":
+        return nn.Identity()  # until set_encoder
     # No bias before batch normalization, which would take it away again.
     if name == "linear":
         return nn.Linear(n_features, hidden_size, bias=False)

@@ -76,14 +76,18 @@ class TrainingState:
     def __init__(self, model: LabelDiffusion, settings: TrainingSettings, generator: Generator):
         self.model, self.settings, self.generator = model, settings, generator
         self.averaged = copy.deepcopy(model).eval().requires_grad_(False)
-        self.parameters = [weight for weight in model.parameters() if weight.requires_grad]
-        trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+        named = model.denoiser.named_parameters()
+        trained = [name for name, weight in named if weight.requires_grad]
         # Clipping, optimizer and average then take one operation each, not one for each tensor.
-        self.vector = _as_one_vector(model, trained)
-        self.averaged_vector = _as_one_vector(self.averaged, trained)
-        self.n_weights = sum(weight.numel() for weight in self.parameters)
+        self.vector, self._parts = _as_one_vector(model.denoiser, trained)
+        self.averaged_vector, _ = _as_one_vector(self.averaged.denoiser, trained)
+        parts = self._parts[: len(trained)]
+        self.n_weights = sum(view.numel() for _, _, view in parts)
         self.weights = self.vector[: self.n_weights]
         self.gradient = self.weights.grad = torch.zeros_like(self.weights)
+        gradients = self.gradient.split([view.numel() for _, _, view in parts])
+        for (module, name, view), gradient in zip(parts, gradients, strict=True):
+            getattr(module, name).grad = gradient.view_as(view)
         self.optimizer = torch.optim.AdamW(
             [self.weights],
             settings.learning_rate,
@@ -96,8 +100,10 @@ class TrainingState:
     def update(self, loss: Tensor, progress: float, processes: Processes) -> None:
         """Take one step along the gradient of ``loss``, summed over processes."""
         settings = self.settings
-        parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
-        torch.cat([part.flatten() for part in parts], out=self.gradient)
+        self.gradient.zero_()
+        loss.backward()
+        if self.model.denoiser.has_inputs:
+            self._bring_back()
         self.gradient.copy_(processes.add(self.gradient))
         self.gradient.mul_((settings.max_grad_norm / self.gradient.norm()).clamp(max=1))
         factor = learning_rate_factor(progress, settings.warmup_fraction)
@@ -106,6 +112,14 @@ class TrainingState:
         decay = warmed_up_decay(settings.ema_decay, self.n_updates)
         self.averaged_vector.lerp_(self.vector, 1 - decay)
         self.n_updates += 1
+
+    def _bring_back(self) -> None:
+        """Take what an encoder has set anew into the vector: some do so when they are called."""
+        for module, name, view in self._parts:
+            tensor = getattr(module, name).detach()
+            if tensor.data_ptr() != view.data_ptr():
+                view.copy_(tensor)
+                _set(module, name, view)
 
     def end_epoch(self, processes: Processes) -> None:
         """Count the epoch; bring together what updates have left apart."""
@@ -193,15 +207,30 @@ def _inputs_of_batches(
         yield data.load_inputs(rows, seed)
 
 
-def _as_one_vector(model: LabelDiffusion, trained: set[str]) -> Tensor:
-    """Make weights that are ``trained``, then the others and statistics, views of one vector."""
-    named = dict(model.denoiser.named_parameters(prefix="denoiser"))
-    tensors: list[Any] = [tensor for name, tensor in named.items() if name in trained]
-    tensors += [tensor for name, tensor in named.items() if name not in trained]
-    tensors += [buffer for buffer in model.denoiser.buffers() if buffer.is_floating_point()]
-    vector = nn.utils.parameters_to_vector(tensors).detach()
-    nn.utils.vector_to_parameters(vector, tensors)
-    return vector
+def _as_one_vector(
+    module: nn.Module, trained: Sequence[str]
+) -> tuple[Tensor, list[tuple[nn.Module, str, Tensor]]]:
+    """Make floating-point weights and statistics views of one vector, ``trained`` ones first.
+
+    Returns the vector, and owner, name and view of each tensor.
+    """
+    tensors = dict(module.named_parameters()) | dict(module.named_buffers())
+    names = [name for name in tensors if tensors[name].is_floating_point() and name not in trained]
+    names = [*trained, *names]
+    vector = torch.cat([tensors[name].detach().reshape(-1) for name in names])
+    views = vector.split([tensors[name].numel() for name in names])
+    parts = []
+    for name, view in zip(names, views, strict=True):
+        path, _, own_name = name.rpartition(".")
+        owner, view = module.get_submodule(path), view.view(tensors[name].shape)
+        parts.append((owner, own_name, view))
+        _set(owner, own_name, view)
+    return vector, parts
+
+
+def _set(module: nn.Module, name: str, view: Tensor) -> None:
+    """Let a weight or a buffer of ``module`` have ``view`` for its memory."""
+    getattr(module, name).data = view
 
 
 def learning_rate_factor(progress: float, warmup_fraction: float) -> float:

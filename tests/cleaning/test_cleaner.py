@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
-from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -539,3 +539,23 @@ def test_labels_are_checked_before_work(model, change, message, blobs):
 def test_arguments_of_find_label_issues_are_checked(options, error, message):
     with pytest.raises(error, match=message):
         find_label_issues([0, 1], **options)
+
+
+class Undecided(ClassifierMixin, BaseEstimator):
+    """A classifier whose training has gone wrong."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), np.nan)
+
+    def purify_proba(self, X, y):
+        return self.predict_proba(X)
+
+
+def test_probabilities_that_are_no_numbers_are_refused():
+    X, y = make_blobs(30, random_state=0)
+    with pytest.raises(ValueError, match="predict_proba of estimator contains NaN"):
+        LabelCleaner(Undecided()).fit(X, y)
