@@ -15,6 +15,9 @@ _KINDS = (
     "a path, the bytes of an image file, a PIL image, a uint8 array (height, width[, channels]) "
     "or a torch tensor (channels, height, width)"
 )
+_LONG_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+_MAX_OF_8_BITS = 2**8 - 1
+_MAX_OF_16_BITS = 2**16 - 1
 # Beside the pixels, what can change the outcome of a conversion or a transposition.
 _INFO_KEYS = ("transparency", "exif", "icc_profile")
 
@@ -44,6 +47,10 @@ class UnreadableImageError(ValueError):
 
 class ImageRows:
     """A sequence over the images of ``X``, each read when it is asked for and not kept.
+
+    Images are as they are, of whatever mode; only those of 16 bits are brought to 8. A row may be
+    changed in place: it is never the memory of ``X``. A PIL image in ``X`` that was opened and not
+    loaded is loaded when its turn comes, and stays so.
 
     Parameters
     ----------
@@ -87,11 +94,12 @@ class ImageRows:
         if _is_tensor(image):
             image = image.detach().cpu()
             if image.is_floating_point():
-                return _check_range(image, row)
+                return _check_range(image, row).clone()
             image = image.permute(1, 2, 0).numpy()
         if isinstance(image, np.ndarray):
             return Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image)
-        return _decode(image, row)
+        decoded = _with_8_bits(_decode(image, row), row)
+        return decoded.copy() if decoded is image else decoded
 
     def digest(self, row):
         """Return a key (20 bytes) of a row's content: of files and bytes what is encoded.
@@ -111,6 +119,13 @@ class ImageRows:
         if isinstance(image, np.ndarray):
             return _digest(f"array {image.shape}", np.ascontiguousarray(image).reshape(-1))
         return _tensor_digest(image.detach().cpu())
+
+
+def describe(image):
+    """Return what an image is, in a few words."""
+    if isinstance(image, Image.Image):
+        return f"an image of mode {image.mode} and size {image.size}"
+    return f"a {type(image).__name__} of shape {tuple(getattr(image, 'shape', ()))}"
 
 
 def _is_tensor(value):
@@ -133,7 +148,7 @@ def _as_sequence(X):
         _check_whole(X, "channels, height, width", X.ndim == 4)
         _check_tensor(X.shape[1:], X.dtype, "X")
         return X
-    if hasattr(X, "iloc"):
+    if hasattr(X, "to_list") or hasattr(X, "columns"):
         return _frame_as_list(X)
     raise TypeError(
         "X must be a list, tuple, array, Series, one-column DataFrame or torch tensor of images, "
@@ -152,24 +167,34 @@ def _array_as_sequence(X):
     if X.dtype != np.uint8:
         raise TypeError(
             "X as an array must hold pixels as uint8, paths or objects, got an array of dtype "
-            f"{X.dtype} and shape {X.shape}. Convert floats in [0, 1] by (255 * X).astype('uint8')."
+            f"{X.dtype} and shape {X.shape}.{_hint(X)}"
         )
     is_one_image = X.ndim == 3 and X.shape[2] in _N_CHANNELS
     _check_whole(X, "height, width[, channels]", X.ndim in (3, 4) and not is_one_image)
     if X.ndim == 4 and X.shape[3] not in _N_CHANNELS:
         raise ValueError(f"X must have 1, 3 or 4 channels in its last axis, got shape {X.shape}.")
+    if len(X) and not X.size:
+        raise ValueError(f"X must hold images with pixels, got shape {X.shape}.")
     return X
 
 
+def _hint(array):
+    """Return how to bring an array to uint8."""
+    if array.dtype.kind == "f":
+        return " Convert floats in [0, 1] by (255 * X).astype('uint8')."
+    return " Convert 16 bits by (X >> 8).astype('uint8')." if array.dtype == np.uint16 else ""
+
+
 def _frame_as_list(X):
-    if X.ndim == 1:
-        return X.tolist()
+    """Return a Series or a DataFrame of pandas or polars as a list."""
+    if hasattr(X, "to_list"):
+        return X.to_list()
     if X.shape[1] != 1:
         raise ValueError(
             f"X as a DataFrame must have one column, of images, got {X.shape[1]}: "
             f"{list(X.columns)[:5]}. Choose one, as X['path']."
         )
-    return X.iloc[:, 0].tolist()
+    return X[X.columns[0]].to_list()
 
 
 def _check_whole(X, axes, is_sequence):
@@ -185,12 +210,16 @@ def _check_image(image, row):
         if image.dtype != np.uint8:
             raise TypeError(
                 f"Row {row} of X must hold pixels as uint8, got an array of dtype {image.dtype} "
-                f"and shape {image.shape}. Convert floats in [0, 1] by (255 * x).astype('uint8')."
+                f"and shape {image.shape}.{_hint(image)}"
             )
         if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] in _N_CHANNELS):
             raise ValueError(
                 f"Row {row} of X must be of shape (height, width) or (height, width, channels) "
                 f"with 1, 3 or 4 channels, got {image.shape}."
+            )
+        if not image.size:
+            raise ValueError(
+                f"Row {row} of X must be an image with pixels, got shape {image.shape}."
             )
     elif _is_tensor(image):
         _check_tensor(image.shape, image.dtype, f"Row {row} of X")
@@ -204,6 +233,8 @@ def _check_tensor(shape, dtype, subject):
             f"{subject} as a tensor must have 1, 3 or 4 channels before height and width, "
             f"got shape {tuple(shape)}."
         )
+    if 0 in shape:
+        raise ValueError(f"{subject} as a tensor must have pixels, got shape {tuple(shape)}.")
     if str(dtype) != "torch.uint8" and not dtype.is_floating_point:
         raise TypeError(f"{subject} as a tensor must hold uint8 or floats, got {dtype}.")
 
@@ -234,6 +265,19 @@ def _decode(image, row):
             return opened
     except Exception as error:  # decoders raise whatever their damaged input leads to
         raise UnreadableImageError(row, _name(image), _reason(error)) from error
+
+
+def _with_8_bits(image, row):
+    """Return an image of 16 bits at 8 bits; conversion by PIL would clip it to black and white."""
+    if image.mode not in _LONG_MODES:
+        return image
+    pixels = np.asarray(image)
+    if image.mode == "F" or pixels.min() < 0 or pixels.max() > _MAX_OF_16_BITS:
+        name, reason = _name(image), f"mode {image.mode}: bring it to 8 bits, 0 to 255, first"
+        raise UnreadableImageError(row, name, reason)
+    # The mode I, of 32 bits, may hold either kind.
+    is_short = image.mode == "I" and pixels.max() <= _MAX_OF_8_BITS
+    return Image.fromarray((pixels if is_short else pixels >> 8).astype(np.uint8))
 
 
 def _read(path, row):

@@ -21,9 +21,9 @@ IMAGES = [Image.fromarray(pixels) for pixels in PIXELS]
 TENSORS = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)
 
 
-def as_bytes(image, kind="PNG"):
+def as_bytes(image, kind="PNG", **options):
     file = io.BytesIO()
-    image.save(file, kind)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -293,3 +293,78 @@ def test_reading_images_imports_no_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32], ids=["I;16", "I"])
+def test_images_of_16_bits_are_brought_to_8(dtype, tmp_path):
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    image = Image.fromarray((pixels.astype(dtype) << 8) + 77)
+    path = tmp_path / "long.tiff"
+    image.save(path)
+    for row in range(2):
+        assert_array_equal(np.asarray(ImageRows([image, str(path)])[row]), pixels)
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.full((2, 2), 0.5, np.float32), np.array([[2**16]], np.int32)], ids=["F", "I"]
+)
+def test_images_of_unknown_range_are_not_clipped_silently(pixels):
+    with pytest.raises(UnreadableImageError, match="bring it to 8 bits"):
+        ImageRows([Image.fromarray(pixels)])[0]
+
+
+def test_polars_columns_are_sequences_of_images():
+    polars = pytest.importorskip("polars")
+    series = polars.Series("path", ["a.png", "b.png"])
+    for X in (series, series.to_frame()):
+        rows = ImageRows(X)
+        assert len(rows) == 2
+        with pytest.raises(UnreadableImageError, match=r"Row 1 .* b\.png"):
+            rows[1]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [np.zeros((0, 4), np.uint8)],
+        np.zeros((2, 0, 4, 3), np.uint8),
+        torch.zeros(2, 3, 0, 4),
+        [torch.zeros(3, 4, 0)],
+    ],
+)
+def test_images_without_pixels_are_refused(X):
+    with pytest.raises(ValueError, match="pixels, got shape"):
+        ImageRows(X)
+
+
+def test_images_of_32_bits_that_need_only_8_stay_as_they_are():
+    gray = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    assert_array_equal(np.asarray(ImageRows([gray.convert("I")])[0]), np.asarray(gray))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_rows_may_be_changed_in_place(mode, tmp_path):
+    image = IMAGES[0].convert(mode)
+    image.save(tmp_path / "image.png")
+    opened = Image.open(tmp_path / "image.png")
+    pixels = np.asarray(IMAGES[0].convert("RGBA" if mode == "RGBA" else "L")).copy()
+    floats = TENSORS[0] / 255
+    X = [image, opened, pixels, torch.from_numpy(pixels.copy()).reshape(-1, 7, 5)[:1], floats]
+    rows = ImageRows(X)
+    digests = [rows.digest(row) for row in range(5)]
+    for row in range(4):
+        rows[row].paste(0, (0, 0, 5, 7))
+    rows[4].zero_()
+    assert [rows.digest(row) for row in range(5)] == digests
+
+
+def test_a_row_keeps_what_else_its_image_holds():
+    palette = IMAGES[0].convert("P")
+    palette.info["transparency"] = 3
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    rotated = Image.open(io.BytesIO(as_bytes(IMAGES[0], "JPEG", exif=exif)))
+    rows = ImageRows([palette, rotated])
+    assert rows[0].info["transparency"] == 3
+    assert rows[0].getpalette() == palette.getpalette()
+    assert rows[1].getexif()[0x0112] == 6

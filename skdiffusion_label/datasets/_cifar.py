@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdiffusion_label.datasets._pickles import read_pickle
+from skdiffusion_label.datasets._pickles import read_pickle, shown
 
 _N_VALUES = 3 * 32 * 32
 
@@ -128,13 +128,17 @@ def _read_meta(path, names_key):
     meta = _read_dict(path, [names_key])
     names = meta[names_key]
     if not isinstance(names, list) or not all(isinstance(name, bytes) for name in names):
-        raise ValueError(f"{path}: expected {names_key!r} to be a list of bytes, got {names!r}.")
+        raise ValueError(
+            f"{path}: expected {names_key!r} to be a list of bytes, got {shown(names)}."
+        )
     if len(names) < 2 or len(set(names)) < len(names):
-        raise ValueError(f"{path}: expected at least two different class names, got {names}.")
+        raise ValueError(
+            f"{path}: expected at least two different class names, got {shown(names)}."
+        )
     try:
         return [name.decode() for name in names], meta.get(b"num_cases_per_batch")
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: expected {names_key!r} in UTF-8, got {names}.") from None
+        raise ValueError(f"{path}: expected {names_key!r} in UTF-8, got {shown(names)}.") from None
 
 
 def _read_batch(path, labels_key, n_classes, n_images):
@@ -143,7 +147,7 @@ def _read_batch(path, labels_key, n_classes, n_images):
     images = _unpacked_images(path, batch[b"data"])
     if n_images is not None and len(images) != n_images:
         raise ValueError(
-            f"{path}: expected {n_images} images as batches.meta says, got {len(images)}."
+            f"{path}: expected {shown(n_images)} images as batches.meta says, got {len(images)}."
         )
     return images, _checked_labels(path, batch[labels_key], len(images), n_classes)
 
@@ -168,7 +172,8 @@ def _checked_labels(path, labels, n_images, n_classes):
     for row, label in enumerate(labels):
         if type(label) is not int or not 0 <= label < n_classes:
             raise ValueError(
-                f"{path}, row {row}: expected a label from 0 to {n_classes - 1}, got {label!r}."
+                f"{path}, row {row}: expected a label from 0 to {n_classes - 1}, "
+                f"got {shown(label)}."
             )
     return np.array(labels, dtype=np.int64)
 
@@ -177,6 +182,6 @@ def _read_dict(path, keys):
     content = read_pickle(path)
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
-        found = list(content) if isinstance(content, dict) else type(content).__name__
+        found = shown(list(content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(f"{path}: expected a dict with the keys {keys}, got {found}.")
     return content

@@ -5,7 +5,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import Bunch, check_scalar
 
-from skdiffusion_label.datasets._pickles import read_torch_archive
+from skdiffusion_label.datasets._files import open_file
+from skdiffusion_label.datasets._pickles import read_torch_archive, shown
 
 
 def load_cifar_n_labels(path, *, true_labels=None):
@@ -63,9 +64,10 @@ def load_cifar_n_labels(path, *, true_labels=None):
     array([0, 2, 2])
     """
     content = read_torch_archive(path)
-    names = list(content) if isinstance(content, dict) else type(content).__name__
+    names = list(content) if isinstance(content, dict) else []
     if "clean_label" not in names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{path}: expected a dict of labels with 'clean_label', got {names}.")
+        found = shown(names) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path}: expected a dict of labels with 'clean_label', got {found}.")
     labels = Bunch(**{name: _as_labels(path, name, content[name]) for name in content})
     for name in labels:
         clean_name = "clean_coarse_label" if "coarse" in name else "clean_label"
@@ -76,6 +78,9 @@ def load_cifar_n_labels(path, *, true_labels=None):
 
 
 def _as_labels(path, name, values):
+    if isinstance(values, list | tuple) and any(isinstance(v, list | tuple) for v in values):
+        # Few lists that hold each other many times can stand for any number of labels.
+        raise ValueError(f"{path}: expected {name!r} to be labels, got lists in a list.")
     try:
         labels = np.asarray(values)
     except ValueError as error:
@@ -175,16 +180,14 @@ def load_pmd_labels(path, *, n_classes=None):
 
 
 def _read_array(path):
-    try:
-        with open(path, "rb") as file:
+    with open_file(path, "an array of labels") as file:
+        try:
             array = np.lib.format.read_array(file, allow_pickle=False)
-            rest = file.read()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist; it must be an array of labels.") from None
-    except (ValueError, EOFError, MemoryError) as error:
-        raise ValueError(
-            f"{path}: expected an array of int64 in NumPy's format, got: {error}"
-        ) from error
+        except (ValueError, EOFError, MemoryError) as error:
+            raise ValueError(
+                f"{path}: expected an array of int64 in NumPy's format, got: {error}"
+            ) from error
+        rest = file.read()
     if rest:
         raise ValueError(f"{path}: expected an array alone, got {len(rest)} bytes behind it.")
     return array

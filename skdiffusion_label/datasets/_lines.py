@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 
+from skdiffusion_label.datasets._files import open_file
+
 
 class Lines:
     """The lines of a text file, without white space around them and blank ones at the end.
@@ -88,7 +90,7 @@ class Lines:
         """Return paths of images below ``folder`` as an array of str: all ``keys``, or of rows."""
         rows = range(len(keys)) if rows is None else rows
         for row in rows:
-            if keys[row].startswith("/") or "../" in keys[row]:
+            if not _is_relative(keys[row]):
                 raise self.error(row, f" below {folder}")
         prefix = os.path.join(folder, "")
         return np.array([prefix + keys[row] for row in rows])
@@ -97,14 +99,19 @@ class Lines:
         return row + self._n_header_lines + 1
 
 
+def _is_relative(key):
+    """Return whether a key stays in its folder, also as Windows reads it.
+
+    At least as strict as the anchor and parts of a PureWindowsPath, which long lists wait for.
+    """
+    parts = key.replace("\\", "/").split("/")
+    has_anchor = not parts[0] or parts[0][1:2] == ":"
+    return not has_anchor and ".." not in parts
+
+
 def _read_text(path, expected):
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{path} does not exist; it must be a text file with {expected} in each line."
-        ) from None
+    with open_file(path, f"a text file with {expected} in each line") as file:
+        data = file.read()
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -4,9 +4,10 @@ from itertools import chain
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
-from skdiffusion_label._images import UnreadableImageError
+from skdiffusion_label._images import UnreadableImageError, describe
+from skdiffusion_label._torch import stack
 
 # Rows that are looked up in the cache at once.
 _CHUNK_SIZE = 512
@@ -49,7 +50,7 @@ class EmbeddingPass:
         if first_batch is not None:
             encoder = load_encoder()
             loader = DataLoader(
-                _PreprocessedImages(self.rows, encoder.preprocess),
+                PreprocessedImages(self.rows, encoder.preprocess),
                 batch_sampler=chain([first_batch], batches),
                 num_workers=num_workers,
                 collate_fn=_collate,
@@ -57,6 +58,8 @@ class EmbeddingPass:
                 generator=torch.Generator(),  # else a seed is drawn from the global one
             )
             for rows, images, errors in loader:
+                if isinstance(images, Exception):
+                    raise images
                 if rows:
                     self._store(rows, encoder.embed(images))
                 self._note_errors(errors, stop_at_error)
@@ -137,7 +140,7 @@ class EmbeddingPass:
         self.errors.sort(key=lambda error: error.row)
 
 
-class _PreprocessedImages(Dataset):
+class PreprocessedImages(Dataset):
     """Rows, and their preprocessed image or what is wrong with it.
 
     An error is returned, for one that is raised in a worker process loses its message to that of
@@ -154,13 +157,27 @@ class _PreprocessedImages(Dataset):
     def __getitem__(self, row):
         try:
             image = self.rows[row]
-        except UnreadableImageError as error:
+        except ValueError as error:  # also if it is unreadable
             return row, error
-        return row, self.preprocess(image)
+        try:
+            return row, torch.as_tensor(self.preprocess(image))
+        except Exception as error:  # of the user's function
+            failure = ValueError(
+                f"preprocess fails on row {row} of X, {describe(image)}: "
+                f"{type(error).__name__}: {error}"
+            )
+            failure.__cause__ = error  # its traceback, where no other process is between
+            return row, failure
 
 
 def _collate(items):
+    """Return rows, the batch of their images or what is wrong with it, and unreadable images."""
     errors = [value for _, value in items if isinstance(value, UnreadableImageError)]
     readable = [item for item in items if not isinstance(item[1], UnreadableImageError)]
-    images = default_collate([image for _, image in readable]) if readable else None
-    return [row for row, _ in readable], images, errors
+    rows = [row for row, _ in readable]
+    if not readable:
+        return rows, None, errors
+    failed = [value for _, value in readable if isinstance(value, Exception)]
+    if failed:
+        return rows, failed[0], errors
+    return rows, stack([image for _, image in readable], rows, "preprocess"), errors

@@ -25,9 +25,10 @@ class CLIPEmbedder(ImageEmbedder):
         ``open_clip_config.json`` and weights, or ``"hf-hub:org/repo"``.
     pretrained : str or path-like, default="laion2b_s34b_b79k"
         A tag of the model, whose weights open_clip downloads once, or the path of a checkpoint
-        file. A file of OpenAI's weights needs a ``model_name`` that ends in "-quickgelu"; with tags
-        the activation is chosen. None for ``local-dir:`` and ``hf-hub:``, which bring their weights
-        along. Pickled code in checkpoints is never run.
+        file, a state dict. OpenAI's weights as a state dict need a ``model_name`` that ends in
+        "-quickgelu"; with tags the activation is chosen. None for ``local-dir:`` and ``hf-hub:``,
+        which bring their weights along. Code in checkpoints is never run, so TorchScript archives,
+        as OpenAI's own ``.pt`` files, are refused: the tag "openai" brings the same weights.
     batch_size : int, default=32
         Images that are embedded at once.
     device : str, default="auto"
@@ -47,7 +48,8 @@ class CLIPEmbedder(ImageEmbedder):
     handle_unreadable : {"raise", "nan"}, default="raise"
         What to do with images that are missing or damaged: raise an error that names the row and
         the path, or give a row of NaN and one warning. What has been embedded before the error is
-        in the cache.
+        in the cache. Most classifiers refuse NaN: drop these rows and their labels, by
+        ``keep = ~np.isnan(embeddings).any(axis=1)``.
     verbose : int or bool, default=0
         Whether to show a progress bar.
 

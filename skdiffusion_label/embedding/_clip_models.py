@@ -1,6 +1,7 @@
 """CLIP models, loaded once per process."""
 
 import logging
+import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,12 @@ def _load(source, precision, device):
 def _loading_error(source, error):
     reason = (str(error).strip() or type(error).__name__).splitlines()
     reason = " ".join(line.strip() for line in reason[:3])
+    if source.files and _is_torchscript(source.files[-1]):
+        return ValueError(
+            f"The weights in {source.files[-1]} are a TorchScript archive, a program, which is not "
+            "loaded. OpenAI's weights have the tag pretrained='openai'; other weights can be given "
+            "as a state dict."
+        )
     if source.files:
         return ValueError(
             f"The weights in {source.files[-1]} cannot be loaded into model_name="
@@ -81,8 +88,16 @@ def _loading_error(source, error):
         f"The weights of model_name={source.model_name!r}, pretrained={source.pretrained!r} cannot "
         f"be loaded: {reason} If this machine has no network connection, embed one image on a "
         "machine that has one and copy its Hugging Face cache, or give the path of a checkpoint "
-        "file as pretrained, or model_name='local-dir:/path' with pretrained=None."
+        "file as pretrained, or model_name='local-dir:/path' with pretrained=None. Without a "
+        "network, HF_HUB_OFFLINE=1 in the environment avoids the wait for it."
     )
+
+
+def _is_torchscript(path):
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def encode_texts(encoder, source, texts):

@@ -3,6 +3,7 @@
 import difflib
 import functools
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def find_source(model_name, pretrained):
         return ClipSource(model_name, files=_directory_files(Path(model_name[len(_LOCAL) :])))
     if schema == _HUB:
         return _hub_source(model_name)
-    model_name = model_name.replace("/", "-")  # as open_clip reads ViT-B/32
+    model_name = _with_dashes(model_name)
     if pretrained is None:
         _check_model_name(model_name)
         raise ValueError(
@@ -108,14 +109,24 @@ def check_names(source):
         )
 
 
+def _with_dashes(model_name):
+    """Return ViT-B-32 for ViT-B/32, as open_clip reads it; any other name as given."""
+    if "/" not in model_name:
+        return model_name
+    with_dashes = model_name.replace("/", "-")
+    return with_dashes if with_dashes in import_open_clip().list_models() else model_name
+
+
 def _check_model_name(model_name):
     models = import_open_clip().list_models()
     if model_name not in models:
         nearest = difflib.get_close_matches(model_name, models, n=5, cutoff=0.4)
+        hint = f"Nearest: {', '.join(nearest) or 'none'}; open_clip.list_models() lists all."
+        if os.path.isdir(model_name):
+            hint = f"For this directory, give 'local-dir:{model_name}' and pretrained=None."
         raise ValueError(
             "model_name must be a model of open_clip, 'local-dir:/path' or 'hf-hub:org/repo', got "
-            f"{model_name!r}. Nearest: {', '.join(nearest) or 'none'}; "
-            "open_clip.list_models() lists all."
+            f"{model_name!r}. {hint}"
         )
 
 
@@ -164,7 +175,20 @@ def _directory_files(directory):
             raise FileNotFoundError(
                 f"The directory of model_name must hold {what}, got {str(directory)!r} without."
             )
+    _check_config(config)
     return (config, *weights)
+
+
+def _check_config(path):
+    try:
+        model = json.loads(path.read_bytes())["model_cfg"]
+        for name in ("embed_dim", "vision_cfg", "text_cfg"):
+            model[name]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} must be JSON with 'model_cfg', that has 'embed_dim', 'vision_cfg' and "
+            f"'text_cfg', got {error!r}."
+        ) from error
 
 
 def _weights(directory):

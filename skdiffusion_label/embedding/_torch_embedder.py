@@ -3,16 +3,19 @@
 import copy
 import hashlib
 import inspect
+import re
 
 import joblib
+import numpy as np
 import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from skdiffusion_label._images import UnreadableImageError
-from skdiffusion_label._torch import fitting_device
+from skdiffusion_label._torch import fitting_device, seeded
 from skdiffusion_label.embedding._base import ImageEmbedder
-from skdiffusion_label.embedding._encoder import Encoder, LoadedModels, kept_random_state
+from skdiffusion_label.embedding._batches import PreprocessedImages
+from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
 
 _MADE = LoadedModels()  # by factories
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -29,11 +32,13 @@ class TorchEmbedder(ImageEmbedder):
     module : nn.Module or callable
         Maps a batch of preprocessed images to embeddings (n_images, n_features). A copy of it runs,
         in evaluation mode: the module itself keeps its mode, device and weights. Or a function
-        without arguments that returns such a module; it is called once per process, and is what
-        pickles hold instead of weights.
+        without arguments that returns such a module; it is called once per process, or again when
+        others have taken its place, and is what pickles hold instead of weights. It must return the
+        same weights each time: random ones are drawn from a fixed seed. It must be hashable.
     preprocess : callable
         Maps a PIL image, or a float tensor where that is what ``X`` holds, to a tensor; all of one
-        shape. For instance a torchvision transform.
+        shape. For instance a torchvision transform. Images come in whatever mode they have, as
+        gray or with a palette: convert to RGB there, by ``image.convert("RGB")`` or ``v2.RGB()``.
     batch_size : int, default=32
         Images that are embedded at once.
     device : str, default="auto"
@@ -48,12 +53,14 @@ class TorchEmbedder(ImageEmbedder):
     cache : str, path-like, joblib.Memory or None, default=None
         Directory in which embeddings are kept, so that no image is embedded twice. They are known
         by the content of the image, by ``precision``, by the module's class, printed form and state
-        dict, and by what pickle makes of ``preprocess``, with its source if it is a function. That
-        leaves out code which these call: after changing it, take another directory. Lambdas and
-        functions inside functions cannot be pickled, and are refused here.
+        dict, by the plain attributes of it and of all modules in it, as printed, without those that
+        start with "_", and by what pickle makes of ``preprocess``, with its source if it is a
+        function. That leaves out code which these call: after changing it, take another directory.
+        Lambdas and functions inside functions cannot be pickled, and are refused here.
     handle_unreadable : {"raise", "nan"}, default="raise"
         What to do with images that are missing or damaged: raise an error that names the row and
-        the path, or give a row of NaN and one warning.
+        the path, or give a row of NaN and one warning. Most classifiers refuse NaN: drop these rows
+        and their labels, by ``keep = ~np.isnan(embeddings).any(axis=1)``.
     verbose : int or bool, default=0
         Whether to show a progress bar.
 
@@ -114,24 +121,30 @@ class TorchEmbedder(ImageEmbedder):
     def _check_model(self, rows):
         """Embed the first readable image, to know the number of features."""
         encoder = self._load_encoder()
+        images = PreprocessedImages(rows, encoder.preprocess)
         for row in range(len(rows)):
-            try:
-                image = rows[row]
-            except UnreadableImageError:
-                if self.handle_unreadable == "raise" or row == len(rows) - 1:
-                    raise
-                continue
-            batch = torch.as_tensor(encoder.preprocess(image)).unsqueeze(0)
-            self._n_features_out = encoder.embed(batch).shape[1]
-            return
+            _, image = images[row]
+            is_unreadable = isinstance(image, UnreadableImageError)
+            if not is_unreadable or self.handle_unreadable == "raise":
+                break
+        if isinstance(image, Exception):
+            raise image
+        self._n_features_out = encoder.embed(image.unsqueeze(0)).shape[1]
 
     def _module(self):
         if isinstance(self.module, nn.Module):
             return self.module
+        try:
+            hash(self.module)
+        except TypeError as error:
+            raise TypeError(
+                "module as a function must be hashable, for its module is known by it, got "
+                f"{self.module!r}. Dataclasses are so with frozen=True."
+            ) from error
         return _MADE.get(self.module, self._make)
 
     def _make(self):
-        with kept_random_state():
+        with seeded(0, fitting_device(self.device)):
             module = self.module()
         if not isinstance(module, nn.Module):
             raise TypeError(
@@ -157,15 +170,33 @@ class TorchEmbedder(ImageEmbedder):
 
 def _module_identity(module):
     kind = type(module)
-    digest = hashlib.blake2b(f"{kind.__module__}.{kind.__qualname__}\n{module!r}".encode())
+    parts = [f"{kind.__module__}.{kind.__qualname__}", _printed(module)]
     for name, value in module.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            content = value.detach().cpu().contiguous().reshape(-1)
-            digest.update(content.view(torch.uint8).numpy())
-        else:
-            digest.update(f"{name} {joblib.hash(value)}".encode())
-    return digest.hexdigest()
+        is_tensor = isinstance(value, torch.Tensor)
+        parts.append((name, _content(value) if is_tensor else joblib.hash(value)))
+    for path, part in module.named_modules():
+        parts += [
+            (path, name, _content(value))
+            for name, value in sorted(vars(part).items())
+            if not name.startswith("_") and name != "training"
+        ]
+    return hashlib.blake2b(repr(parts).encode()).hexdigest()
+
+
+def _content(value):
+    """Return what a value is, the same in all processes."""
+    if isinstance(value, torch.Tensor):
+        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        return str(value.dtype), tuple(value.shape), hashlib.blake2b(content).hexdigest()
+    if isinstance(value, np.ndarray):  # printed, it would be cut short
+        return joblib.hash(value)
+    if isinstance(value, set | frozenset):  # in an order of this process
+        return sorted(map(_printed, value))
+    return _printed(value)
+
+
+def _printed(value):
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _function_identity(function):

@@ -18,7 +18,8 @@ class CLIPZeroShotClassifier(ClassifierMixin, BaseEstimator):
     times the factor that the model was trained with. Rows of ``X`` are embeddings, so it stands
     behind a :class:`CLIPEmbedder` in a pipeline, and serves as ``prior`` of
     :class:`~skdiffusion_label.LRADiffusionClassifier`; there,
-    ``FrozenEstimator(CLIPZeroShotClassifier(...).fit(embeddings))`` embeds the names only once.
+    ``FrozenEstimator(CLIPZeroShotClassifier(...).fit(embeddings, y))`` embeds the names only once.
+    ``y`` tells whether a list of names stands for labels that are strings or 0, 1, ...
 
     Parameters
     ----------

@@ -181,3 +181,38 @@ def test_hostile_pickle_does_not_run(repickle, hostile, protocol):
 def test_unknown_dataset_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="dataset must be 'cifar10' or 'cifar100', got 'mnist'"):
         load_cifar(tmp_path, dataset="mnist")
+
+
+DEEP = b"]" * 100_000 + b"a" * 99_999
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "message"),
+    [
+        (META, b"}U\x0blabel_names" + DEEP + b"s.", "expected b'label_names' to be a list of byte"),
+        (
+            META,
+            b"}(U\x0blabel_names](U\x01aU\x01beU\x13num_cases_per_batch" + DEEP + b"u.",
+            "images",
+        ),
+        (BATCH, b"}\x8b\xb8\x0b\0\0" + b"\x01" * 3000 + b"Ns.", "got a huge list"),
+    ],
+    ids=["deep names", "deep number", "huge key"],
+)
+def test_content_that_python_cannot_write_is_an_error_that_says_where(
+    folder, copied, expected, damage, name, program, message
+):
+    root = copied(folder)
+    damage(root / name, program)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_cifar(root)
+    assert str(root) in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_folder_in_the_place_of_a_file_is_an_error(folder, copied, expected, damage):
+    root = copied(folder)
+    damage(root / META, None)
+    (root / META).mkdir()
+    with pytest.raises(ValueError, match="batches.meta is a directory; it must be a pickle"):
+        load_cifar(root)

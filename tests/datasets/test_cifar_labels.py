@@ -109,7 +109,7 @@ def test_file_of_an_older_numpy_is_read(saved, tmp_path):
         ),
         ({"clean_label": []}, "to be int64 labels of shape (n_train,), got float64 of shape (0,)."),
         ({"clean_label": ["cat"] * 40}, "expected 'clean_label' to be int64 labels of shape"),
-        ({"clean_label": [[1], [2, 3]]}, "expected 'clean_label' to be labels, got: setting an"),
+        ({"clean_label": [[1], [2, 3]]}, "expected 'clean_label' to be labels, got lists in a l"),
         ({"clean_label": {}}, "expected 'clean_label' to be int64 labels of shape (n_train,), got"),
         (
             {"clean_label": CLEAN - 1},
@@ -281,3 +281,23 @@ def test_negative_label_is_an_error_without_a_number_of_classes(saved_array):
 def test_invalid_number_of_classes_is_an_error(saved_array, n_classes, error):
     with pytest.raises(error, match="n_classes"):
         load_pmd_labels(saved_array(OTHER), n_classes=n_classes)
+
+
+def test_compressed_archive_is_refused_before_it_grows(tmp_path):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels/data.pkl", b"N0" * 10**6 + b"N.")
+    with pytest.raises(ValueError, match="bomb.pt: expected a zip .*a compressed data.pkl"):
+        load_cifar_n_labels(path)
+
+
+@pytest.mark.parametrize("read", [load_cifar_n_labels, load_pmd_labels])
+def test_folder_in_the_place_of_a_file_is_an_error(tmp_path, read):
+    with pytest.raises(ValueError, match=f"{tmp_path} is a directory; it must be an ar"):
+        read(tmp_path)
+
+
+def test_lists_that_stand_for_more_than_they_hold_are_refused(saved):
+    labels = [[0] * 1000] * 1000  # and so on
+    with pytest.raises(ValueError, match="expected 'clean_label' to be labels, got lists in a"):
+        load_cifar_n_labels(saved({"clean_label": labels}))

@@ -36,3 +36,22 @@ def test_long_line_is_cut_in_the_error(tmp_path):
     with pytest.raises(ValueError, match="line 2: expected two words, got") as caught:
         Lines(path, "two words").columns(2, " ")
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["/etc/a.jpg", "a/../../b.jpg", "..", "a\\..\\..\\b.jpg", "C:/a.jpg", "C:a", "\\\\server\\a"],
+)
+def test_keys_that_lead_out_of_the_folder_are_an_error(key, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(f"google/a..b.jpg\n{key}\n")
+    lines = Lines(path, "an image")
+    with pytest.raises(ValueError, match="list.txt, line 2: expected an image below .*images, got"):
+        lines.paths(str(tmp_path / "images"), lines.lines)
+    (found,) = lines.paths(str(tmp_path), lines.lines, rows=[0])
+    assert found == str(tmp_path / "google" / "a..b.jpg")
+
+
+def test_folder_in_the_place_of_a_list_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=f"{tmp_path} is a directory; it must be a text file with"):
+        Lines(tmp_path, "a name")

@@ -3,6 +3,7 @@
 import collections
 import functools
 import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_numbers_come_back(written, protocol, dtype):
         (np.random.default_rng(0), "numpy.random"),
         ({1, 2}, "builtins.set"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_any_other_global_is_refused_by_name(written, content, name):
     path = written(pickle.dumps({b"data": content}, protocol=2, fix_imports=False))
@@ -85,9 +86,123 @@ def test_misuse_of_what_is_admitted_is_refused(written, data):
         read_pickle(written(data))
 
 
-def test_dtypes_of_numpy_itself_cannot_be_changed(written):
-    # A state of the other byte order, set on a dtype that asks not to be copied.
-    state = b"(I3\nV>\nNNNI-1\nI-1\nI0\nt"
-    read_pickle(written(b"cnumpy\ndtype\n(Vi8\nI00\nI00\ntR" + state + b"b."))
-    assert np.dtype("i8").byteorder == "="
+# Programs, written opcode by opcode
+
+
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def binary(value):
+    return b"B" + struct.pack("<I", len(value)) + value
+
+
+def number(value):
+    return b"J" + struct.pack("<i", value)
+
+
+def row(*values):
+    return b"(" + b"".join(values) + b"t"
+
+
+NONE, TRUE, FALSE = b"N", b"\x88", b"\x89"
+I8 = b"cnumpy\ndtype\n" + row(text("i8"), FALSE, FALSE) + b"R"
+NUMBERS = b"ABCDEFGHIJKLMNOP"
+
+
+def state(subarray=NONE, names=NONE, fields=NONE, size=-1, alignment=-1, flags=0, order="<"):
+    """Set the state of a dtype."""
+    sizes = map(number, (size, alignment, flags))
+    return row(number(3), text(order), subarray, names, fields, *sizes) + b"b"
+
+
+def array(dtype, shape=(2,), data=NUMBERS, order=FALSE):
+    """Make an array of ``dtype``."""
+    made = b"cnumpy._core.multiarray\n_reconstruct\n" + row(NONE, row(number(0)), text("b")) + b"R"
+    return made + row(number(1), row(*map(number, shape)), dtype, order, binary(data)) + b"b"
+
+
+def scalar(dtype, data=NUMBERS[:8]):
+    return b"cnumpy._core.multiarray\nscalar\n" + row(dtype, binary(data)) + b"R"
+
+
+def field(offset):
+    """Set a state with the field ``a`` at ``offset``."""
+    fields = b"}" + text("a") + row(I8, number(offset)) + b"s"
+    return state(names=row(text("a")), fields=fields, size=8, alignment=8)
+
+
+WIDE = state(subarray=row(I8, row(number(4096))), size=8, alignment=8)
+
+
+def test_programs_of_numbers_are_read(written):
+    found = read_pickle(written(array(I8 + state(order=">"), (1, 2), order=TRUE) + b"."))
+    assert found.tobytes() == np.frombuffer(NUMBERS, ">i8").astype("=i8").tobytes()
+    assert found.shape == (1, 2)
+    assert read_pickle(written(scalar(I8) + b".")) == np.frombuffer(NUMBERS, "<i8")[0]
+    assert np.dtype("i8").byteorder == "="  # NumPy's own has not been changed
     assert np.array([1]).tobytes() == np.int64(1).tobytes()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        array(I8 + WIDE, (1,), NUMBERS[:8]),
+        scalar(I8 + WIDE),
+        array(I8 + field(4096)),
+        array(I8 + field(4096)) + text("a") + number(123456789) + b"s",
+        array(I8 + field(2**31 - 1)) + text("a") + number(1) + b"s",
+        *[array(I8 + state(size=8, alignment=8, flags=flags)) for flags in (1, 2, 4, 16, 63)],
+        array(I8 + state(flags=1)),
+        array(I8 + state(alignment=0)),
+        array(I8 + state(size=1)),
+        array(I8 + state(order="Q")),
+    ],
+    ids=lambda program: None,
+)
+def test_states_that_numpy_does_not_check_are_refused(written, program):
+    with pytest.raises(ValueError, match="content: expected a pickle of dicts, lists, text"):
+        read_pickle(written(program + b"."))
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), (-1, -2), (2**31 - 1,) * 3, ()])
+def test_arrays_of_other_than_their_data_are_refused(written, shape):
+    with pytest.raises(ValueError, match="content: expected a pickle of dicts, lists, text"):
+        read_pickle(written(array(I8, shape) + b"."))
+
+
+@pytest.mark.parametrize("made", [b"cnumpy\ndtype\n", b"c_codecs\nencode\n"])
+@pytest.mark.parametrize("change", [b"}Vevil\nI1\ns", row(NONE, b"}V_function\nNs")])
+def test_functions_that_a_pickle_may_call_stay_as_they_are(written, made, change):
+    with pytest.raises(ValueError, match="got a state for a function, which is refused"):
+        read_pickle(written(made + change + b"b."))
+    assert_array_equal(read_pickle(written(array(I8) + b".")), np.frombuffer(NUMBERS, "<i8"))
+
+
+@pytest.mark.parametrize("program", [I8, b"c_codecs\nencode\n", b"\x8f"])
+@pytest.mark.parametrize("wrap", ["{}", "list", "dict", "tuple", "key"])
+def test_nothing_but_data_comes_back(written, program, wrap):
+    wrapped = {
+        "{}": program,
+        "list": b"]" + program + b"a",
+        "dict": b"}" + text("a") + program + b"s",
+        "tuple": row(program),
+        "key": b"}" + program + NONE + b"s",
+    }
+    with pytest.raises(ValueError, match="refused|unhashable"):
+        read_pickle(written(wrapped[wrap] + b"."))
+
+
+def test_arrays_come_back_from_any_depth_as_what_they_are(written):
+    numbers = np.arange(3)
+    content = {b"deep": [[{b"array": numbers}], numbers], b"fortran": np.ones((2, 3), order="F")}
+    content[b"deep"].append(content)
+    found = read_pickle(written(pickle.dumps(content, protocol=2)))
+    first = found[b"deep"][0][0][b"array"]
+    assert first is found[b"deep"][1]
+    assert found[b"deep"][2] is found
+    assert type(first) is np.ndarray
+    assert first.flags.writeable
+    assert first.flags.owndata
+    assert found[b"fortran"].flags.f_contiguous
+    assert_array_equal(first, numbers)

@@ -338,8 +338,9 @@ def test_a_cache_that_cannot_be_used_says_why(make_embedder, images, tmp_path):
     with pytest.raises(RuntimeError, match=f"{database} cannot be used: unable to open"):
         embedder.transform(images)
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="cache must be a directory, got the file"):
-        make_embedder(cache=tmp_path / "file").transform(images)
+    for method in ("fit", "transform"):
+        with pytest.raises(ValueError, match="cache must be a directory, got the file"):
+            getattr(make_embedder(cache=tmp_path / "file"), method)(images)
 
 
 def test_what_is_stored_is_plain_float32(make_embedder, tmp_path):

@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,18 @@ def test_an_unknown_model_is_met_with_the_nearest_names(method):
         getattr(CLIPEmbedder("§", "openai"), method)(X)
 
 
+def test_a_directory_in_the_place_of_a_model_is_met_with_how_to_name_it(
+    method, make_embedder, clip_directory
+):
+    for pretrained in (None, "openai"):
+        with pytest.raises(
+            ValueError, match=f"got '{clip_directory}'. .*local-dir:{clip_directory}"
+        ):
+            getattr(CLIPEmbedder(str(clip_directory), pretrained), method)(X)
+    with pytest.raises(ValueError, match="got '/nowhere/clip'. Nearest"):
+        getattr(CLIPEmbedder("/nowhere/clip", "openai"), method)(X)
+
+
 def test_an_unknown_tag_is_met_with_those_of_the_model(method):
     for name in ("ViT-B-32", "ViT-B/32"):
         with pytest.raises(ValueError, match="of ViT-B-32 .* got 'laion'. Tags of .*: openai, "):
@@ -93,6 +106,41 @@ def test_weights_of_another_size_are_refused(make_embedder, clip_directory, tmp_
         CLIPEmbedder("ViT-B-32", file, device="cpu").transform(X)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("{", "JSONDecodeError"),
+        ("\xff", "UnicodeDecodeError"),
+        ("[1]", "TypeError"),
+        ("{}", "KeyError\\('model_cfg'\\)"),
+        ('{"model_cfg": {"embed_dim": 64}}', "KeyError\\('vision_cfg'\\)"),
+    ],
+)
+def test_a_damaged_configuration_is_named_itself(
+    change, reason, method, make_embedder, clip_directory, tmp_path
+):
+    directory = shutil.copytree(clip_directory, tmp_path / "clip")
+    (directory / "open_clip_config.json").write_text(change, encoding="latin1")
+    with pytest.raises(
+        ValueError, match=f"clip/open_clip_config.json must be JSON .* got {reason}"
+    ):
+        getattr(make_embedder(model_name=f"local-dir:{directory}"), method)(X)
+
+
+class Program(torch.nn.Module):
+    def forward(self, images):
+        return images
+
+
+def test_a_program_of_torchscript_is_met_with_the_tag(tmp_path):
+    example = torch.zeros(1)
+    with warnings.catch_warnings():  # TorchScript is deprecated, and what people have
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Program(), example).save(tmp_path / "ViT-B-32.pt")
+    with pytest.raises(ValueError, match="ViT-B-32.pt are a TorchScript archive.*='openai'"):
+        CLIPEmbedder("ViT-B-32", tmp_path / "ViT-B-32.pt", device="cpu").transform(X)
+
+
 class Hostile:
     def __reduce__(self):
         return Path.touch, (Path("hostile"),)
@@ -111,7 +159,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch):
 def test_weights_that_cannot_be_downloaded_are_met_with_ways_out(hub, fresh_process):
     for parameters in (("ViT-B-32", "openai"), ("hf-hub:org/repo", None)):
         with pytest.raises(
-            OSError, match="(?s)cannot be loaded: .*no network .*local-dir:/path"
+            OSError, match="(?s)cannot be loaded: .*no network .*local-dir:/path.*OFFLINE=1"
         ) as info:
             CLIPEmbedder(*parameters, device="cpu").transform(X)
         assert repr(parameters[0]) in str(info.value)

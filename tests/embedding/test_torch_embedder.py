@@ -2,11 +2,16 @@
 
 import copy
 import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -118,6 +123,68 @@ def test_a_factory_that_draws_leaves_the_global_state_alone(images, monkeypatch)
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@dataclass
+class Factory:
+    n_features: int = 4
+
+    def __call__(self):
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, self.n_features))
+
+
+def test_a_factory_has_to_be_hashable(images):
+    for method in ("fit", "transform"):
+        with pytest.raises(TypeError, match=r"must be hashable, .* got Factory\(.*frozen=True"):
+            getattr(TorchEmbedder(Factory(), to_tensor), method)(images)
+
+
+def to_tensor_of_three(image):
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_row_that_preprocess_fails_on_is_named(num_workers, images):
+    X = [*images[:2], images[2].convert("L"), images[3]]
+    embedder = TorchEmbedder(nn.Flatten(), to_tensor_of_three, num_workers=num_workers)
+    message = (
+        r"preprocess fails on row 2 of X, an image of mode L and size \(36, 40\): RuntimeError: "
+    )
+    with pytest.raises(ValueError, match=message) as caught:
+        embedder.transform(X)
+    assert num_workers or isinstance(caught.value.__cause__, RuntimeError)
+    with pytest.raises(ValueError, match=message.replace("row 2", "row 0")):
+        embedder.fit(X[2:])
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_rows_of_other_shapes_are_named(num_workers, images):
+    X = [*images[:2], images[2].resize((8, 9))]
+    embedder = TorchEmbedder(nn.Flatten(), to_tensor_of_three, num_workers=num_workers)
+    with pytest.raises(ValueError, match=r"\(3, 40, 36\) for row 0 and \(3, 9, 8\) for row 2"):
+        embedder.transform(X)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_float_tensor_out_of_range_is_named(num_workers):
+    embedder = TorchEmbedder(nn.Flatten(), nn.Identity(), num_workers=num_workers)
+    with pytest.raises(ValueError, match="^Row 1 of X, a float tensor, must have values in"):
+        embedder.transform([torch.zeros(3, 2, 2), torch.full((3, 2, 2), 2.0)])
+
+
+def test_a_preprocess_in_place_leaves_the_images_alone():
+    tensors = torch.rand(3, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    before = tensors.clone()
+    TorchEmbedder(nn.Flatten(), torch.Tensor.neg_).fit(tensors).transform(tensors)
+    assert torch.equal(tensors, before)
+    image = Image.new("RGB", (4, 4))
+    TorchEmbedder(nn.Flatten(), paint).fit([image]).transform([image])
+    assert image.getpixel((0, 0)) == (0, 0, 0)
+
+
+def paint(image):
+    image.putpixel((0, 0), (9, 9, 9))
+    return to_tensor(image)
+
+
 def test_names_and_output_containers_follow_the_module(backbone, images, labels):
     embedder = TorchEmbedder(backbone, to_tensor).fit(images)
     names = [f"torchembedder{n}" for n in range(6)]
@@ -199,6 +266,68 @@ def test_the_cache_knows_another_module_or_preprocessing(backbone, images, n_emb
             embedder = TorchEmbedder(module, preprocess, precision=precision, cache=tmp_path)
             embedder.transform(images)
         assert sum(n_embedded) == count * len(images)
+
+
+class Scaled(nn.Module):
+    """A module whose printed form and state do not say what it does."""
+
+    def __init__(self, k, layer=None):
+        super().__init__()
+        self.k = k
+        self.layer = layer or nn.Identity()
+
+    def forward(self, images):
+        return self.layer(images).flatten(1)[:, :4] * torch.as_tensor(self.k).flatten()[-1]
+
+
+def test_the_cache_knows_another_attribute_at_any_depth(images, n_embedded, tmp_path):
+    ones = torch.ones(2000)
+    changed = ones.clone()
+    changed[1000] += 1e-6  # which is not printed
+    values = [1, 100, 1.0, ones, changed, ones.numpy(), changed.numpy()]
+    modules = [Scaled(k) for k in values]
+    modules += [nn.Sequential(Scaled(2)), Scaled(1, Scaled(2)), Scaled(2, Scaled(1))]
+    for count, module in enumerate(modules, start=1):
+        for _ in range(2):
+            expected = TorchEmbedder(module, to_tensor).transform(images[:2])
+            n_embedded[-1:] = []
+            embeddings = TorchEmbedder(module, to_tensor, cache=tmp_path).transform(images[:2])
+            assert_array_equal(embeddings, expected)
+        assert sum(n_embedded) == count * 2
+
+
+def random_factory():
+    """Return a module of random weights, and of attributes that print otherwise elsewhere."""
+    module = Scaled(3, nn.Sequential(nn.Flatten(), nn.Linear(192, 4)))
+    module.callback, module.names = to_tensor, {"cat", "dog", "horse", "zebra"}
+    module.layer.thing = object()
+    return module
+
+
+ELSEWHERE = f"""
+import sys
+from {__name__} import TorchEmbedder, random_factory, to_tensor
+embedder = TorchEmbedder(random_factory, to_tensor, device="cpu")
+print(embedder.transform(sys.argv[1:]).tobytes().hex(), embedder._model_identity()[1])
+"""
+
+
+def test_a_factory_that_draws_makes_the_same_module_everywhere(paths, monkeypatch):
+    embedder = TorchEmbedder(random_factory, to_tensor, device="cpu")
+    expected = embedder.transform(paths[:3])
+    identity = embedder._model_identity()[1]
+    monkeypatch.setattr(_torch_embedder, "_MADE", LoadedModels())
+    torch.rand(3)
+    assert_array_equal(embedder.transform(paths[:3]), expected)
+    assert embedder._model_identity()[1] == identity
+    result = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, *paths[:3]],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.stdout.split() == [expected.tobytes().hex(), identity], result.stderr
 
 
 def test_preprocessing_that_cannot_be_identified_has_no_cache(backbone, images, tmp_path):
