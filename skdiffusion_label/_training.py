@@ -219,8 +219,9 @@ class _Training:
     def judge(self, validation):
         """Score this epoch's model on held-out given labels."""
         estimator, state = self.estimator, self.state
-        vars(estimator).update(self.weights())
-        score = _accuracy_on_given_labels(estimator, *validation)
+        judged = copy.copy(estimator)  # what fails later on leaves no half-trained estimator
+        vars(judged).update(self.weights())
+        score = _accuracy_on_given_labels(judged, *validation)
         if self.processes.number > 1:  # devices may round otherwise, and all must stop together
             total = self.processes.add(state.vector.new_tensor(score))
             score = total.item() / self.processes.number

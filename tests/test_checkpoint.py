@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
@@ -227,3 +228,11 @@ def test_kill_while_writing_leaves_the_previous_state(blobs, tmp_path, monkeypat
     epochs = count_epochs(monkeypatch)
     assert_array_equal(clf.fit(*blobs).predict_proba(blobs[0]), unbroken.predict_proba(blobs[0]))
     assert len(epochs) == 4
+
+
+def test_a_fit_that_dies_leaves_no_half_trained_estimator(blobs, tmp_path, monkeypatch):
+    clf = LRADiffusionClassifier(**SETTINGS, early_stopping=True, checkpoint_dir=tmp_path)
+    fit_and_die(clf, blobs, 2, monkeypatch)
+    for method in (clf.predict, clf.predict_proba):
+        with pytest.raises(NotFittedError):
+            method(blobs[0])

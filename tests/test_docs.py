@@ -98,6 +98,19 @@ def test_readme_shows_how_labels_were_mended(task):
     assert row.endswith("| " + " | ".join(cells) + " |")
 
 
+def test_readme_shows_how_fast_images_are():
+    report = json.loads((ROOT / "docs" / "results" / "images_cpu.json").read_text())
+    embedding, training = (
+        report["results"][task][method]["ratio"]
+        for task, method in (
+            ("embed with ViT-B-32", "CLIPEmbedder"),
+            ("train resnet18", "LRADiffusionClassifier"),
+        )
+    )
+    assert f"`CLIPEmbedder` embeds {embedding:.2f} times as many images" in README
+    assert f"({training:.2f}; medians" in README
+
+
 def test_readme_names_the_two_commands():
     assert "make demo" in README
     assert "make test" in README
