@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import uuid
 from pathlib import Path
 
 import joblib
@@ -35,7 +36,7 @@ class Checkpoint:
         """Replace what was saved; whoever is killed meanwhile leaves the previous file whole."""
         if self.path is None:
             return
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = self.path.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:
             torch.save(content, temporary)
             os.replace(temporary, self.path)

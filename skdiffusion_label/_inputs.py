@@ -120,7 +120,7 @@ class EncoderInputs:
 def _checked(tensor):
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"it must return a torch tensor, got {type(tensor).__name__}.")
-    tensor = tensor.float()
+    tensor = tensor.detach().float()  # with a gradient, it would not leave a worker process
     if not tensor.ndim:
         raise ValueError("it must return a tensor with at least one axis, got a number.")
     if not tensor.isfinite().all():
@@ -161,7 +161,10 @@ def _table(X, columns):
         X = X[columns]
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu().numpy()
-    is_nested = isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) == 1
+    first = X[0] if isinstance(X, list | tuple) and len(X) else None
+    is_nested = isinstance(first, list | tuple | np.ndarray) and np.ndim(first) == 1
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("U", "T"):  # paths, maybe of digits
+        return None
     if not is_nested and len(getattr(X, "shape", ())) != 2:
         return None
     try:
@@ -225,7 +228,9 @@ def _n_units(module, inputs):
     """Return the width of the output, in prediction and in training."""
     (batch,) = inputs.batches([range(min(_N_ROWS_TRIED, len(inputs)))])
     widths = []
-    for trial in (module.eval(), copy.deepcopy(module).train()):
+    for in_training in (False, True):
+        # Some modules can be copied only once they have been called.
+        trial = copy.deepcopy(module).train() if in_training else module.eval()
         with torch.no_grad():
             try:
                 output = trial(torch.cat([batch, batch]))  # batch normalization needs two rows
@@ -238,7 +243,7 @@ def _n_units(module, inputs):
             got = f"a tensor ({_sizes(output, 'n, ')})" if is_tensor else type(output).__name__
             raise ValueError(
                 f"encoder must turn a batch of shape (n, {_sizes(batch)}) into a tensor "
-                f"(n, n_units) in {'training' if trial.training else 'prediction'}, got {got}."
+                f"(n, n_units) in {'training' if in_training else 'prediction'}, got {got}."
             )
         widths.append(output.shape[1])
     if widths[0] != widths[1]:

@@ -1,6 +1,7 @@
 """Training that is interrupted and goes on."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -236,3 +237,12 @@ def test_a_fit_that_dies_leaves_no_half_trained_estimator(blobs, tmp_path, monke
     for method in (clf.predict, clf.predict_proba):
         with pytest.raises(NotFittedError):
             method(blobs[0])
+
+
+def test_threads_may_run_the_same_fit(blobs, tmp_path):
+    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    expected = clone(clf).set_params(checkpoint_dir=None).fit(*blobs).predict_proba(blobs[0])
+    with ThreadPoolExecutor(4) as pool:
+        for fitted in pool.map(lambda _: clone(clf).fit(*blobs), range(4)):
+            assert_array_equal(fitted.predict_proba(blobs[0]), expected)
+    assert len(list(tmp_path.iterdir())) == 1

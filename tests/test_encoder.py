@@ -244,7 +244,7 @@ def tied():
     "make",
     [
         *(Reassigning, Recomputing, Indexing, transposed, tied),
-        lambda: nn.Sequential(nn.LazyLinear(16), nn.Tanh()),
+        lambda: nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d()),
         lambda: parametrizations.weight_norm(nn.Linear(4, 16)),
         lambda: parametrizations.orthogonal(nn.Linear(4, 4)),
         lambda: nn.Linear(4, 16).double(),
@@ -347,6 +347,18 @@ def test_damaged_image_is_named_whoever_reads_it(n_jobs, images, tmp_path):
     zeros = FunctionTransformer(lambda X: np.zeros((len(X), 1)))
     with pytest.raises(UnreadableImageError, match=r"Row 70 of X .*70\.png"):
         LRADiffusionClassifier(zeros, encoder=conv_net, **FAST, n_jobs=n_jobs).fit(paths, y)
+
+
+def test_transform_may_return_a_tensor_that_requires_a_gradient():
+    X, y = make_blobs(40, n_features=3, random_state=0)
+    layer = nn.Linear(3, 4)
+
+    def embed(row):
+        return layer(torch.from_numpy(row))
+
+    clf = LRADiffusionClassifier(encoder=lambda: nn.Linear(4, 8), encoder_transform=embed, **FAST)
+    alone = clone(clf).fit(X, y)
+    assert_allclose(clf.set_params(n_jobs=2).fit(X, y).loss_curve_, alone.loss_curve_, rtol=1e-4)
 
 
 def test_divergence_is_an_error(images):

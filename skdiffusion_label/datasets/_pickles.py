@@ -119,6 +119,8 @@ class _Array:
     def __setstate__(self, state):
         _, shape, stand_in, is_fortran, data = state
         dtype, order = stand_in.dtype, "F" if is_fortran else "C"
+        if type(shape) is not tuple or any(type(n) is not int or n < 0 for n in shape):
+            raise pickle.UnpicklingError(f"an array of shape {shown(shape)}, which is refused")
         if type(data) is not bytes or len(data) != math.prod(shape) * dtype.itemsize:
             raise pickle.UnpicklingError(f"an array of shape {shown(shape)} with other data")
         array = np.ndarray(shape, dtype, buffer=data, order=order)

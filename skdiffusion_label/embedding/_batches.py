@@ -160,7 +160,7 @@ class PreprocessedImages(Dataset):
         except ValueError as error:  # also if it is unreadable
             return row, error
         try:
-            return row, torch.as_tensor(self.preprocess(image))
+            return row, torch.as_tensor(self.preprocess(image)).detach()
         except Exception as error:  # of the user's function
             failure = ValueError(
                 f"preprocess fails on row {row} of X, {describe(image)}: "

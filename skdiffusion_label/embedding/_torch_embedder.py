@@ -176,22 +176,36 @@ def _module_identity(module):
         parts.append((name, _content(value) if is_tensor else joblib.hash(value)))
     for path, part in module.named_modules():
         parts += [
-            (path, name, _content(value))
+            (path, name, _content_or_form(value))
             for name, value in sorted(vars(part).items())
             if not name.startswith("_") and name != "training"
         ]
     return hashlib.blake2b(repr(parts).encode()).hexdigest()
 
 
+def _content_or_form(value):
+    try:
+        return _content(value)
+    except RecursionError:  # of things that hold each other
+        return _printed(value)
+
+
 def _content(value):
     """Return what a value is, the same in all processes."""
-    if isinstance(value, torch.Tensor):
-        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    if isinstance(value, torch.Tensor) and not value.is_meta:
+        value = value.detach().to_dense().resolve_conj().resolve_neg().cpu()
+        content = value.contiguous().reshape(-1).view(torch.uint8).numpy()
         return str(value.dtype), tuple(value.shape), hashlib.blake2b(content).hexdigest()
     if isinstance(value, np.ndarray):  # printed, it would be cut short
         return joblib.hash(value)
     if isinstance(value, set | frozenset):  # in an order of this process
-        return sorted(map(_printed, value))
+        return sorted(repr(_content(item)) for item in value)
+    if isinstance(value, list | tuple):
+        return [_content(item) for item in value]
+    if isinstance(value, dict):
+        return sorted((_printed(key), repr(_content(item))) for key, item in value.items())
+    if type(value).__repr__ is object.__repr__ and hasattr(value, "__dict__"):
+        return _printed(type(value)), _content(vars(value))
     return _printed(value)
 
 

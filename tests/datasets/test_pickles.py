@@ -171,6 +171,14 @@ def test_arrays_of_other_than_their_data_are_refused(written, shape):
         read_pickle(written(array(I8, shape) + b"."))
 
 
+def test_a_shape_of_other_than_counts_is_refused_before_it_is_multiplied(written):
+    # A list times a count would be a list of gigabytes.
+    two_zeros = b"(" + number(0) + number(0) + b"l"
+    program = array(I8, (8,)).replace(row(number(8)), row(two_zeros, number(2_000_000)))
+    with pytest.raises(ValueError, match=r"an array of shape \(\[0, 0\], 2000000\), which is ref"):
+        read_pickle(written(program + b"."))
+
+
 @pytest.mark.parametrize("made", [b"cnumpy\ndtype\n", b"c_codecs\nencode\n"])
 @pytest.mark.parametrize("change", [b"}Vevil\nI1\ns", row(NONE, b"}V_function\nNs")])
 def test_functions_that_a_pickle_may_call_stay_as_they_are(written, made, change):

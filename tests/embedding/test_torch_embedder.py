@@ -20,6 +20,7 @@ from torch import nn
 
 from skdiffusion_label.embedding import TorchEmbedder, _torch_embedder
 from skdiffusion_label.embedding._encoder import LoadedModels
+from skdiffusion_label.embedding._torch_embedder import _module_identity
 
 
 def to_tensor(image):
@@ -335,3 +336,49 @@ def test_preprocessing_that_cannot_be_identified_has_no_cache(backbone, images, 
     with pytest.raises(ValueError, match="preprocess must be picklable .* or set cache=None"):
         embedder.transform(images)
     embedder.set_params(cache=None).transform(images)
+
+
+class Settings:
+    """An object without a printed form of its own."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda tensor: [tensor],
+        lambda tensor: {"a": (1, tensor)},
+        lambda tensor: [tensor.numpy()],
+        lambda tensor: Settings([tensor]),
+        lambda tensor: tensor.to_sparse(),
+    ],
+)
+def test_weights_within_attributes_tell_modules_apart(wrap):
+    def identity(value):
+        module = nn.Flatten()
+        module.kept = wrap(torch.full((2000,), value))
+        return _module_identity(module)
+
+    assert identity(0.12341) == identity(0.12341) != identity(0.12342)
+
+
+def test_attributes_that_hold_themselves_are_no_obstacle():
+    module = nn.Flatten()
+    module.settings = Settings(None)
+    module.settings.value = module.settings
+    assert _module_identity(module)
+
+
+def test_preprocess_may_return_a_tensor_that_requires_a_gradient(images):
+    layer = nn.Linear(3, 2)
+
+    def preprocess(image):
+        return layer(torch.from_numpy(np.asarray(image.convert("RGB"), np.float32)))
+
+    alone, by_workers = (
+        TorchEmbedder(nn.Flatten(), preprocess, device="cpu", num_workers=n).transform(images[:3])
+        for n in (0, 2)
+    )
+    assert_array_equal(by_workers, alone)
