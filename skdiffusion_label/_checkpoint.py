@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import re
 import uuid
 from pathlib import Path
 
@@ -54,8 +53,3 @@ def check_checkpoint_dir(directory):
         raise ValueError(
             f"checkpoint_dir must be a directory that can be written to, got {directory!r}: {error}"
         ) from error
-
-
-def described(value):
-    """Return the printed form of ``value``, which is the same in each process."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

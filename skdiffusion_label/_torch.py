@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -129,6 +130,11 @@ def limited_threads(n_jobs: int | None) -> Iterator[None]:
     """Run torch, BLAS and OpenMP on ``n_jobs`` threads; on leaving, restore their settings."""
     with threadpool_limits(joblib.effective_n_jobs(n_jobs)):
         yield
+
+
+def printed_form(value: Any) -> str:
+    """Return how a module, or what one holds, is printed: without addresses of this process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def module_to_arrays(module: nn.Module, without: str | None = None) -> dict[str, np.ndarray]:

@@ -7,13 +7,14 @@ import math
 import numpy as np
 import torch
 
-from skdiffusion_label._checkpoint import Checkpoint, described
+from skdiffusion_label._checkpoint import Checkpoint
 from skdiffusion_label._network import build_model, fitted_model, fitted_weights
 from skdiffusion_label._prediction import starting_noise
 from skdiffusion_label._torch import (
     from_first_process,
     launched_process,
     make_generator,
+    printed_form,
     sum_over_processes,
     to_tensor,
 )
@@ -73,7 +74,8 @@ def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, devi
     training = _Training(estimator, TrainingState(model, settings, generator), encoder)
     validation = inputs, y, held_out * class_weight[np.searchsorted(estimator.classes_, y)]
     if estimator.checkpoint_dir is not None:
-        training.resume((inputs.identity(), arrays, *validation[1:]))
+        distributions = estimator.label_distributions_
+        training.resume((inputs.identity(), distributions, weight, class_weight, *validation[1:]))
     training.run(data, validation, X)
     # Logits under cross-entropy are probabilities already.
     if estimator.temperature == "auto" and estimator.prediction_type != "logits":
@@ -147,7 +149,7 @@ class _Training:
             state.generator.get_state().numpy(),
             dataclasses.asdict(state.settings),
             estimator._network,
-            described(state.model.denoiser),
+            printed_form(state.model.denoiser),
             [getattr(estimator, name) for name in names],
             self.processes.number,
         ]

@@ -10,10 +10,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
 
-from skdiffusion_label._checkpoint import check_checkpoint_dir, described
+from skdiffusion_label._checkpoint import check_checkpoint_dir
 from skdiffusion_label._images import ImageRows
 from skdiffusion_label._inputs import columns_of, encoder_inputs, initial_encoder
 from skdiffusion_label._network import network_settings
+from skdiffusion_label._torch import printed_form
 from skdiffusion_label.retrieval import check_neighbors
 
 _DTYPES = [np.float64, np.float32]
@@ -122,7 +123,7 @@ def check_encoder(estimator, X, random_state):
         )
     encoder = initial_encoder(estimator.encoder, inputs, estimator.hidden_size, random_state)
     if estimator.warm_start and hasattr(estimator, "weights_"):
-        if described(encoder) != described(estimator.encoder_):
+        if printed_form(encoder) != printed_form(estimator.encoder_):
             raise ValueError(
                 f"warm_start=True needs the encoder of the previous fit, {estimator.encoder_}, "
                 f"got {encoder}."

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdiffusion_label.datasets._images import check_images_exist
-from skdiffusion_label.datasets._lines import Lines
+from skdiffusion_label.datasets._lines import Lines, read_class_names
 
 
 def load_clothing1m(root, *, check_images=False):
@@ -83,7 +83,7 @@ def load_clothing1m(root, *, check_images=False):
     >>> clothing.train_labels, clothing.clean_train_labels, clothing.clean_train_given_labels
     (array([1, 0]), array([1, 0]), array([ 1, -1]))
     """
-    class_names = _read_class_names(_annotations(root, "category_names_eng"))
+    class_names = read_class_names(_annotations(root, "category_names_eng"))
     n_classes = len(class_names)
     given = _read_labels(_annotations(root, "noisy_label_kv"), n_classes)
     clean = _read_labels(_annotations(root, "clean_label_kv"), n_classes)
@@ -112,12 +112,6 @@ def load_clothing1m(root, *, check_images=False):
 
 def _annotations(root, name):
     return os.path.join(root, "annotations", f"{name}.txt")
-
-
-def _read_class_names(path):
-    names = Lines(path, "a class name")
-    names.check_unique(names.lines)
-    return names.lines
 
 
 def _read_labels(path, n_classes):

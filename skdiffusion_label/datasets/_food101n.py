@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdiffusion_label.datasets._images import check_images_exist
-from skdiffusion_label.datasets._lines import Lines
+from skdiffusion_label.datasets._lines import Lines, read_class_names
 
 _HEADER = "class_name"
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -93,7 +93,7 @@ def load_food101n(root, *, check_images=False):
     (['ramen', 'sushi'], array([1, 0]), array([-1,  0], dtype=int8))
     """
     meta = os.path.join(root, "Food-101N_release", "meta")
-    class_names = _read_class_names(os.path.join(meta, "classes.txt"))
+    class_names = read_class_names(os.path.join(meta, "classes.txt"), header=_HEADER)
     images, train_labels = _read_images(os.path.join(meta, "imagelist.tsv"), class_names)
     rows = {image: row for row, image in enumerate(images.lines)}
     train_verified = _read_verified(os.path.join(meta, "verified_train.tsv"), rows)
@@ -116,12 +116,6 @@ def load_food101n(root, *, check_images=False):
         test_labels=test_labels,
         class_names=class_names,
     )
-
-
-def _read_class_names(path):
-    names = Lines(path, "a class name", header=_HEADER)
-    names.check_unique(names.lines)
-    return names.lines
 
 
 def _read_images(path, class_names):

@@ -109,6 +109,13 @@ def _is_relative(key):
     return not has_anchor and ".." not in parts
 
 
+def read_class_names(path, header=None):
+    """Return the names of classes, one a line, each of them once."""
+    names = Lines(path, "a class name", header)
+    names.check_unique(names.lines)
+    return names.lines
+
+
 def _read_text(path, expected):
     with open_file(path, f"a text file with {expected} in each line") as file:
         data = file.read()

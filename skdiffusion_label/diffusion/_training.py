@@ -127,17 +127,15 @@ class TrainingState:
         for vector in (self.vector, self.averaged_vector) if processes.number > 1 else ():
             statistics = vector[self.n_weights :]
             statistics.copy_(processes.add(statistics) / processes.number)
-        pairs = zip(self.averaged.buffers(), self.model.buffers(), strict=True)
-        for averaged, buffer in pairs:
-            if not buffer.is_floating_point():
-                averaged.copy_(buffer)
+        for averaged, counter in zip(_counters(self.averaged), _counters(self.model), strict=True):
+            averaged.copy_(counter)
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of everything that is needed to go on from here to the same result."""
         state = {
             "vector": self.vector,
             "averaged_vector": self.averaged_vector,
-            "counters": [b for b in self.model.buffers() if not b.is_floating_point()],
+            "counters": _counters(self.model),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "n_updates": self.n_updates,
@@ -150,8 +148,7 @@ class TrainingState:
         self.vector.copy_(state["vector"])
         self.averaged_vector.copy_(state["averaged_vector"])
         for model in (self.model, self.averaged):
-            counters = [b for b in model.buffers() if not b.is_floating_point()]
-            for counter, value in zip(counters, state["counters"], strict=True):
+            for counter, value in zip(_counters(model), state["counters"], strict=True):
                 counter.copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
@@ -226,6 +223,11 @@ def _as_one_vector(
         parts.append((owner, own_name, view))
         _set(owner, own_name, view)
     return vector, parts
+
+
+def _counters(model: nn.Module) -> list[Tensor]:
+    """Return the buffers that no average can be taken of."""
+    return [buffer for buffer in model.buffers() if not buffer.is_floating_point()]
 
 
 def _set(module: nn.Module, name: str, view: Tensor) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from skdiffusion_label._torch import seeded
 from skdiffusion_label.embedding._clip_source import check_names, import_open_clip
-from skdiffusion_label.embedding._encoder import Encoder, LoadedModels, kept_random_state
+from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
 
 _LOADED = LoadedModels()
 _TEXTS_AT_ONCE = 256
@@ -53,7 +54,8 @@ def _load(source, precision, device):
         tag = open_clip.get_pretrained_cfg(source.model_name, source.pretrained)
         settings["force_quick_gelu"] = bool(tag.get("quick_gelu"))
     try:
-        with kept_random_state(), _kept_handlers():
+        # Layers draw weights from the global generator when they are made.
+        with seeded(0), _kept_handlers():
             model, transform = open_clip.create_model_from_pretrained(
                 source.name_to_load,
                 source.pretrained,

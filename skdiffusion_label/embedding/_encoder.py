@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +76,3 @@ class LoadedModels:
                 self._models[key] = load()
             self._models.move_to_end(key)
             return self._models[key]
-
-
-@contextmanager
-def kept_random_state():
-    """Give torch's global generator back as it was: layers draw from it when they are made."""
-    with torch.random.fork_rng(devices=[]):
-        yield

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import inspect
-import re
 
 import joblib
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from skdiffusion_label._images import UnreadableImageError
-from skdiffusion_label._torch import fitting_device, seeded
+from skdiffusion_label._torch import fitting_device, printed_form, seeded
 from skdiffusion_label.embedding._base import ImageEmbedder
 from skdiffusion_label.embedding._batches import PreprocessedImages
 from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
@@ -170,7 +169,7 @@ class TorchEmbedder(ImageEmbedder):
 
 def _module_identity(module):
     kind = type(module)
-    parts = [f"{kind.__module__}.{kind.__qualname__}", _printed(module)]
+    parts = [f"{kind.__module__}.{kind.__qualname__}", printed_form(module)]
     for name, value in module.state_dict().items():
         is_tensor = isinstance(value, torch.Tensor)
         parts.append((name, _content(value) if is_tensor else joblib.hash(value)))
@@ -187,7 +186,7 @@ def _content_or_form(value):
     try:
         return _content(value)
     except RecursionError:  # of things that hold each other
-        return _printed(value)
+        return printed_form(value)
 
 
 def _content(value):
@@ -203,14 +202,10 @@ def _content(value):
     if isinstance(value, list | tuple):
         return [_content(item) for item in value]
     if isinstance(value, dict):
-        return sorted((_printed(key), repr(_content(item))) for key, item in value.items())
+        return sorted((printed_form(key), repr(_content(item))) for key, item in value.items())
     if type(value).__repr__ is object.__repr__ and hasattr(value, "__dict__"):
-        return _printed(type(value)), _content(vars(value))
-    return _printed(value)
-
-
-def _printed(value):
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+        return printed_form(type(value)), _content(vars(value))
+    return printed_form(value)
 
 
 def _function_identity(function):
