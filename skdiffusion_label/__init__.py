@@ -1,8 +1,22 @@
 """Learn from wrong labels: label-retrieval-augmented diffusion as scikit-learn estimators."""
 
-from skdiffusion_label._classifier import LRADiffusionClassifier
-from skdiffusion_label._presets import published_settings
+import importlib
+
+from skdiffusion_label.classifier import LRADiffusionClassifier, published_settings
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["LRADiffusionClassifier", "__version__", "published_settings"]
+# The frequent names of other rooms, imported when they are asked for.
+_LAZY = {"CLIPEmbedder": "embedding", "LabelCleaner": "cleaning"}
+
+__all__ = ["CLIPEmbedder", "LRADiffusionClassifier", "LabelCleaner", "__version__", "published_settings"]
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__():
+    return sorted([*globals(), *_LAZY])

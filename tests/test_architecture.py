@@ -170,16 +170,16 @@ def test_rooms_are_those_of_the_plan():
 
 
 INNOCENT = {
-    "skdiffusion_label.__init__": "from skdiffusion_label._classifier import C",
-    "skdiffusion_label._classifier": (
+    "skdiffusion_label.__init__": "from skdiffusion_label.classifier._classifier import C",
+    "skdiffusion_label.classifier._classifier": (
         "import numpy, sklearn\n"
         "from skdiffusion_label._torch import f\n"
-        "from skdiffusion_label._training import train\n"
+        "from skdiffusion_label.classifier._training import train\n"
         "from skdiffusion_label.diffusion import A\n"
         "from skdiffusion_label.retrieval import find"
     ),
     "skdiffusion_label._torch": "import joblib, torch",
-    "skdiffusion_label._training": "from skdiffusion_label.diffusion import A",
+    "skdiffusion_label.classifier._training": "from skdiffusion_label.diffusion import A",
     "skdiffusion_label.diffusion.__init__": "from skdiffusion_label.diffusion._model import A",
     "skdiffusion_label.diffusion._model": (
         "import math\nfrom torch import nn\nfrom skdiffusion_label._torch import f"
@@ -223,7 +223,7 @@ def test_innocent_package_is_not_accused():
         ),
         (
             "diffusion._model",
-            "from skdiffusion_label._training import train",
+            "from skdiffusion_label.classifier._training import train",
             "diffusion may not import root",
         ),
         ("diffusion._model", "import skdiffusion_label", "diffusion may not import init"),
@@ -277,12 +277,12 @@ def test_innocent_package_is_not_accused():
         ),
         (
             "_training",
-            "from skdiffusion_label._classifier import C",
+            "from skdiffusion_label.classifier._classifier import C",
             "_training is part of an import cycle",
         ),
         (
             "_training",
-            "def f():\n    from skdiffusion_label._classifier import C",
+            "def f():\n    from skdiffusion_label.classifier._classifier import C",
             "_training is part of an import cycle",
         ),
         ("diffusion._model", "\n" * MAX_LINES, "diffusion._model has 40"),

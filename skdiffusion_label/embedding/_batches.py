@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from skdiffusion_label._images import UnreadableImageError, describe
+from skdiffusion_label.embedding._images import UnreadableImageError, describe
 from skdiffusion_label._torch import stack
 
 # Rows that are looked up in the cache at once.

@@ -10,7 +10,7 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from skdiffusion_label._images import UnreadableImageError
+from skdiffusion_label.embedding._images import UnreadableImageError
 from skdiffusion_label._torch import fitting_device, printed_form, seeded
 from skdiffusion_label.embedding._base import ImageEmbedder
 from skdiffusion_label.embedding._batches import PreprocessedImages

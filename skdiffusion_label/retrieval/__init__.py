@@ -1,12 +1,6 @@
 """Label retrieval: from features and given labels to label distributions; numpy in, numpy out."""
 
 from skdiffusion_label.retrieval._choice import choose_space
-from skdiffusion_label.retrieval._evidence import given_label_evidence
-from skdiffusion_label.retrieval._labels import (
-    annotator_distributions,
-    count_votes,
-    vote_distributions,
-)
 from skdiffusion_label.retrieval._retrieve import (
     RETRIEVAL_SPACES,
     Retrieval,
@@ -16,18 +10,16 @@ from skdiffusion_label.retrieval._retrieve import (
 )
 from skdiffusion_label.retrieval._search import find_neighbors
 from skdiffusion_label.retrieval._space import supervised_spaces
+from skdiffusion_label.retrieval._votes import count_votes
 
 __all__ = [
     "RETRIEVAL_SPACES",
     "Retrieval",
-    "annotator_distributions",
     "check_neighbors",
     "choose_space",
     "count_votes",
     "find_neighbors",
-    "given_label_evidence",
     "neighbors_graph",
     "retrieve_labels",
     "supervised_spaces",
-    "vote_distributions",
 ]

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from skdiffusion_label.retrieval._labels import annotator_distributions, count_votes
+from skdiffusion_label.noise_model import annotator_distributions
 from skdiffusion_label.retrieval._search import find_neighbors
+from skdiffusion_label.retrieval._votes import count_votes
 
 _MAX_QUERIES = 1000
 

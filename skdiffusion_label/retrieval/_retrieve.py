@@ -5,14 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from skdiffusion_label.noise_model import annotator_distributions, vote_distributions
 from skdiffusion_label.retrieval._choice import choose_space, usual_n_neighbors
-from skdiffusion_label.retrieval._labels import (
-    annotator_distributions,
-    count_votes,
-    vote_distributions,
-)
 from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, without_self
 from skdiffusion_label.retrieval._space import supervised_spaces
+from skdiffusion_label.retrieval._votes import count_votes
 
 RETRIEVAL_SPACES = ("features", "standardized", "supervised")
 

@@ -1,13 +1,8 @@
 import numpy as np
 import pytest
 
-from skdiffusion_label.retrieval import (
-    _choice,
-    annotator_distributions,
-    choose_space,
-    count_votes,
-    find_neighbors,
-)
+from skdiffusion_label.noise_model import annotator_distributions
+from skdiffusion_label.retrieval import _choice, choose_space, count_votes, find_neighbors
 from skdiffusion_label.retrieval._choice import usual_n_neighbors
 
 METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])

@@ -11,12 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skdiffusion_label._inputs import DenoiserInputs
-from skdiffusion_label._prediction import LabelDiffusionPredictor
-from skdiffusion_label._prior import fit_prior
+from skdiffusion_label.classifier._inputs import DenoiserInputs
+from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor
+from skdiffusion_label.classifier._prior import fit_prior
 from skdiffusion_label._torch import fitting_device, limited_threads
-from skdiffusion_label._training import train
-from skdiffusion_label._validation import check_encoder, check_training_data, hold_out
+from skdiffusion_label.classifier._training import train
+from skdiffusion_label.classifier._validation import check_encoder, check_training_data, hold_out
 from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
 

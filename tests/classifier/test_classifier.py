@@ -18,10 +18,11 @@ from sklearn.neighbors import KNeighborsTransformer, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from skdiffusion_label import LRADiffusionClassifier, _training, published_settings
-from skdiffusion_label._network import build_model
+from skdiffusion_label import LRADiffusionClassifier, published_settings
+from skdiffusion_label.classifier import _training
+from skdiffusion_label.classifier._network import build_model
 from skdiffusion_label._torch import arrays_to_module
-from skdiffusion_label._validation import hold_out
+from skdiffusion_label.classifier._validation import hold_out
 from skdiffusion_label.diffusion import LabelDiffusion
 from skdiffusion_label.label_noise import margin_noise
 
@@ -697,7 +698,7 @@ def test_warm_start_after_a_failed_fit_starts_anew(fast, blobs, monkeypatch):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**fast, warm_start=True)
     with monkeypatch.context() as patch:
-        patch.setattr("skdiffusion_label._classifier.train", lambda *_: 1 / 0)
+        patch.setattr("skdiffusion_label.classifier._classifier.train", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             clf.fit(X, y)
     other = 100 * X[:, :3]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from skdiffusion_label._images import ImageRows, describe
+from skdiffusion_label.embedding._images import ImageRows, describe
 from skdiffusion_label._torch import seeded, stack
 
 _N_ROWS_TRIED = 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdiffusion_label.retrieval._labels import expected_counts, smoothed_transition
+from skdiffusion_label.noise_model._annotators import expected_counts, smoothed_transition
 
 _N_GROUPS = 4
 _FULL_TRUST, _NO_TRUST = 0.15, 0.2  # largest shares of disagreement that remain unexplained

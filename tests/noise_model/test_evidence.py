@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skdiffusion_label.retrieval import given_label_evidence
+from skdiffusion_label.noise_model import given_label_evidence
 
 
 def confident_rows(n_samples=8000, n_classes=4, seed=0):

@@ -10,10 +10,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
 
-from skdiffusion_label._checkpoint import check_checkpoint_dir
-from skdiffusion_label._images import ImageRows
-from skdiffusion_label._inputs import columns_of, encoder_inputs, initial_encoder
-from skdiffusion_label._network import network_settings
+from skdiffusion_label.classifier._checkpoint import check_checkpoint_dir
+from skdiffusion_label.embedding._images import ImageRows
+from skdiffusion_label.classifier._inputs import columns_of, encoder_inputs, initial_encoder
+from skdiffusion_label.classifier._network import network_settings
 from skdiffusion_label._torch import printed_form
 from skdiffusion_label.retrieval import check_neighbors
 

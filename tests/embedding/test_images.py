@@ -13,7 +13,7 @@ import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from skdiffusion_label._images import ImageRows, UnreadableImageError
+from skdiffusion_label.embedding._images import ImageRows, UnreadableImageError
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(256, size=(4, 7, 5, 3), dtype=np.uint8)

@@ -1,12 +1,8 @@
 import numpy as np
 import pytest
 
-from skdiffusion_label.retrieval import (
-    annotator_distributions,
-    count_votes,
-    find_neighbors,
-    vote_distributions,
-)
+from skdiffusion_label.noise_model import annotator_distributions, vote_distributions
+from skdiffusion_label.retrieval import count_votes, find_neighbors
 
 
 def pair_flips(n_classes, noise_rate):

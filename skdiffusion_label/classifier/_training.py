@@ -7,9 +7,9 @@ import math
 import numpy as np
 import torch
 
-from skdiffusion_label._checkpoint import Checkpoint
-from skdiffusion_label._network import build_model, fitted_model, fitted_weights
-from skdiffusion_label._prediction import starting_noise
+from skdiffusion_label.classifier._checkpoint import Checkpoint
+from skdiffusion_label.classifier._network import build_model, fitted_model, fitted_weights
+from skdiffusion_label.classifier._prediction import starting_noise
 from skdiffusion_label._torch import (
     from_first_process,
     launched_process,
@@ -18,7 +18,7 @@ from skdiffusion_label._torch import (
     sum_over_processes,
     to_tensor,
 )
-from skdiffusion_label._validation import check_class_weight
+from skdiffusion_label.classifier._validation import check_class_weight
 from skdiffusion_label.diffusion import (
     Processes,
     TrainingData,
@@ -27,7 +27,7 @@ from skdiffusion_label.diffusion import (
     fit_temperature,
     train_denoiser,
 )
-from skdiffusion_label.retrieval import given_label_evidence
+from skdiffusion_label.noise_model import given_label_evidence
 
 _AUTO_N_UPDATES = 500
 _AUTO_N_EPOCHS = (3, 200)

@@ -11,9 +11,9 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from skdiffusion_label._inputs import DenoiserInputs, encoder_inputs
-from skdiffusion_label._network import fitted_model
-from skdiffusion_label._prior import prior_mean
+from skdiffusion_label.classifier._inputs import DenoiserInputs, encoder_inputs
+from skdiffusion_label.classifier._network import fitted_model
+from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label._torch import (
     limited_threads,
     make_generator,

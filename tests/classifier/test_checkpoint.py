@@ -17,7 +17,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label import _training as training
+from skdiffusion_label.classifier import _training as training
 
 SETTINGS = {"hidden_size": 16, "max_iter": 6, "batch_size": 32, "random_state": 0}
 

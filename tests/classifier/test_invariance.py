@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
-from skdiffusion_label import LRADiffusionClassifier, _prediction
+from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label.classifier import _prediction
 
 CONFIGURATIONS = [
     {"prediction_type": prediction_type, "sampler": sampler, "n_sampling_steps": 4}

@@ -1,0 +1,6 @@
+"""The classifier: fit and predict by retrieval, a noise model and label diffusion."""
+
+from skdiffusion_label.classifier._classifier import LRADiffusionClassifier
+from skdiffusion_label.classifier._presets import published_settings
+
+__all__ = ["LRADiffusionClassifier", "published_settings"]
