@@ -1,28 +1,72 @@
-"""The classifier: validates, then orders retrieval, training and read-off."""
+"""The classifier: fit orders checks, retrieval, training and read-off."""
 
+import functools
 from numbers import Integral, Real
-from os import PathLike
 
 import numpy as np
+import torch
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import validate_data
 
+from skdiffusion_label._torch import fitting_device, limited_threads, make_generator
+from skdiffusion_label.classifier._callbacks import CallbackSupport
+from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._inputs import DenoiserInputs
-from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor
+from skdiffusion_label.classifier._network import (
+    fitted_model,
+    fitted_weights,
+    initial_model,
+    network_settings,
+)
+from skdiffusion_label.classifier._prediction import (
+    DTYPES,
+    LabelDiffusionPredictor,
+    row_fingerprints,
+)
 from skdiffusion_label.classifier._prior import fit_prior
-from skdiffusion_label._torch import fitting_device, limited_threads
-from skdiffusion_label.classifier._training import train
-from skdiffusion_label.classifier._validation import check_encoder, check_training_data, hold_out
-from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
+from skdiffusion_label.classifier._training import (
+    EarlyStopping,
+    Training,
+    accuracy_on_given_labels,
+    best_temperature,
+    training_data,
+    training_settings,
+)
+from skdiffusion_label.classifier._validation import check_continuation, check_dense, check_rows
+from skdiffusion_label.diffusion import (
+    NOISE_SCHEDULES,
+    PREDICTION_TYPES,
+    Processes,
+    TrainingState,
+)
+from skdiffusion_label.noise_model import given_label_evidence
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
+
+_MAX_TRUST_ROWS = 10_000  # standard errors of the shares that decide about trust are below .01
+
+
+def unchanged_on_error(fit):
+    """Let a ``fit`` that raises, or is interrupted, leave the estimator exactly as it was."""
+
+    @functools.wraps(fit)
+    def restoring_fit(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return restoring_fit
 
 
 class LRADiffusionClassifier(
-    CallbackSupportMixin, LabelDiffusionPredictor, ClassifierMixin, BaseEstimator
+    CallbackSupport, LabelDiffusionPredictor, ClassifierMixin, BaseEstimator
 ):
     """Classifier for training labels of which many are wrong.
 
@@ -51,17 +95,8 @@ class LRADiffusionClassifier(
         estimated too, or at face value with the row's own label, as published.
     hidden_size : int, default=256
         Width of the denoiser's layers.
-    encoder : {"linear", "mlp"}, torch.nn.Module or callable, default="linear"
-        Network whose embedding gates the denoiser's first layer. By name it embeds the features. A
-        module, or a function without arguments that makes one, embeds ``X`` itself, and is trained
-        along: the paper's second image encoder. It is left as it is; a copy is trained, in
-        bfloat16 on a GPU. Rows of ``X`` are images as for ``CLIPEmbedder``, read batch by batch by
-        ``n_jobs`` processes, or vectors if ``X`` is a table of numbers.
-    encoder_transform : callable or pair of callables, default=None
-        Turns a row, an image of PIL or a vector, into the tensor that a module takes: the first of
-        a pair in training, which may draw from the global generators of torch, numpy and Python
-        (these are seeded and restored), the second in prediction. None makes images tensors of
-        shape (3, height, width) within [0, 1].
+    encoder : {"linear", "mlp"}, default="linear"
+        Network of the features whose embedding gates the denoiser's first layer.
     dropout : float, default=0.2
         Share of the features that are dropped while training, in [0, 1).
     n_timesteps : int, default=20
@@ -84,43 +119,26 @@ class LRADiffusionClassifier(
         Peak step size of AdamW.
     weight_decay : float, default=0.5
         Decoupled weight decay of AdamW.
-    warmup_fraction : float, default=0.05
-        Share of the training with rising step size; half a cosine down to zero follows.
-    ema_decay : float, default=0.999
-        Decay of the moving average of weights that is used to predict; shorter in early updates.
     label_weighting : {"agreement", "uniform"}, default="agreement"
         Weight of a label drawn in training: its probability, or the same for all.
-    early_stopping : bool, default=False
-        Hold out rows, stop when accuracy on their *given* labels stops rising, keep the best epoch.
     validation_fraction : float, default=0.1
-        Share of rows held out under ``early_stopping``.
-    n_iter_no_change : int, default=30
-        Epochs without improvement before an early stop.
+        Share of rows held out if ``n_iter_no_change`` is given.
+    n_iter_no_change : int or None, default=None
+        Hold out rows, stop when accuracy on their *given* labels has not risen for so many epochs,
+        and keep the best epoch. None trains for all epochs, on all rows.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in training. They apply to the labels that training draws, and
         leave retrieval alone.
     warm_start : bool, default=False
         Continue from the weights of the previous ``fit``.
-    sampler : {"ddim", "ddpm"}, default="ddim"
-        Deterministic or stochastic denoising steps. This and the next may be set after ``fit``.
     n_sampling_steps : int, default=1
         Number of denoising steps in prediction. With more than one, draws settle on single labels,
         and it takes many draws for their mean to be a probability.
     n_draws : int or "mean", default=8
         Number of random starts over which probabilities are averaged. "mean" is the single most
         likely start, as published.
-    temperature : float or "auto", default="auto"
-        Divides the scores of the read-off. "auto" fits it to what retrieval found for training
-        rows, and is 1.0 for "logits"; 1.0 as published.
-    checkpoint_dir : str or path-like, default=None
-        Directory in which training leaves its state after each epoch, one file for each fit. A
-        ``fit`` that has begun just like an interrupted one goes on from there, to the same result:
-        same data, parameters and ``random_state``, which must be an int. A function in
-        ``encoder_transform`` is known by its name, a nameless one not at all.
     device : str, default="auto"
-        Torch device; "auto" is a CUDA GPU if there is one. With "accelerate", the processes that
-        ``accelerate launch`` or ``torchrun`` has started train one model together, each on its own
-        device and its share of each batch; all of them keep it.
+        Torch device; "auto" is a CUDA GPU if there is one.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same result in each call.
     n_jobs : int, default=None
@@ -156,20 +174,21 @@ class LRADiffusionClassifier(
     n_iter_ : int
         Number of epochs trained.
     validation_scores_ : list of float or None
-        Accuracy on held-out given labels after each epoch; None without ``early_stopping``.
+        Accuracy on held-out given labels after each epoch; None without
+        ``n_iter_no_change``.
     initial_noise_ : ndarray of shape (n_draws, n_classes)
         Random starts shared by all rows.
     temperature_ : float
-        Temperature of the read-off.
+        Temperature of the read-off: 1 for "logits", which are probabilities already; for the other
+        types of prediction it is fitted to what retrieval has found for training rows.
     weights_ : dict of str to ndarray
         Weights of the denoiser.
-    encoder_ : torch.nn.Module or None
-        The trained encoder, on the CPU, if ``encoder`` is not a name.
     feature_extractor_, prior_ : estimator or None
         Fitted clones.
 
     See Also
     --------
+    LRADiffusionImageClassifier : Trains an encoder of images along.
     published_settings : Parameters of the paper's experiments.
 
     References
@@ -198,8 +217,7 @@ class LRADiffusionClassifier(
         "neighbors_algorithm": [StrOptions({"auto", "exact", "pynndescent"})],
         "label_aggregation": [StrOptions({"annotators", "vote"})],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [StrOptions({"linear", "mlp"}), callable],
-        "encoder_transform": [callable, tuple, None],
+        "encoder": [StrOptions({"linear", "mlp"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_timesteps": [Interval(Integral, 1, None, closed="left")],
         "noise_schedule": [StrOptions(set(NOISE_SCHEDULES))],
@@ -209,19 +227,13 @@ class LRADiffusionClassifier(
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
         "label_weighting": [StrOptions({"uniform", "agreement"})],
-        "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "warm_start": ["boolean"],
-        "sampler": [StrOptions(set(SAMPLERS))],
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left"), StrOptions({"mean"})],
-        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "checkpoint_dir": [str, PathLike, None],
         "device": [str],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -239,7 +251,6 @@ class LRADiffusionClassifier(
         label_aggregation="annotators",
         hidden_size=256,
         encoder="linear",
-        encoder_transform=None,
         dropout=0.2,
         n_timesteps=20,
         noise_schedule="linear",
@@ -249,19 +260,13 @@ class LRADiffusionClassifier(
         batch_size=256,
         learning_rate=3e-3,
         weight_decay=0.5,
-        warmup_fraction=0.05,
-        ema_decay=0.999,
         label_weighting="agreement",
-        early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=30,
+        n_iter_no_change=None,
         class_weight=None,
         warm_start=False,
-        sampler="ddim",
         n_sampling_steps=1,
         n_draws=8,
-        temperature="auto",
-        checkpoint_dir=None,
         device="auto",
         random_state=None,
         n_jobs=None,
@@ -275,7 +280,6 @@ class LRADiffusionClassifier(
         self.label_aggregation = label_aggregation
         self.hidden_size = hidden_size
         self.encoder = encoder
-        self.encoder_transform = encoder_transform
         self.dropout = dropout
         self.n_timesteps = n_timesteps
         self.noise_schedule = noise_schedule
@@ -285,24 +289,19 @@ class LRADiffusionClassifier(
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.warmup_fraction = warmup_fraction
-        self.ema_decay = ema_decay
         self.label_weighting = label_weighting
-        self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.warm_start = warm_start
-        self.sampler = sampler
         self.n_sampling_steps = n_sampling_steps
         self.n_draws = n_draws
-        self.temperature = temperature
-        self.checkpoint_dir = checkpoint_dir
         self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @unchanged_on_error
     @_fit_context(prefer_skip_nested_validation=False)  # the extractor and the prior are the user's
     def fit(self, X, y, sample_weight=None, neighbors=None):
         """Retrieve labels and train the denoiser on them.
@@ -330,57 +329,167 @@ class LRADiffusionClassifier(
         ValueError
             If a parameter, ``X``, ``y``, ``sample_weight`` or ``neighbors`` breaks a rule above.
         """
-        device = fitting_device(self.device)
+        device, processes = self._training_devices()
         random_state = check_random_state(self.random_state)
-        raw, encoder = check_encoder(self, X, random_state)
-        features, y, sample_weight, neighbors = check_training_data(
-            self, X, y, sample_weight, neighbors
+        continues = self.warm_start and hasattr(self, "weights_")
+        joint = self._joint_encoder(X, continues, random_state)
+        extractor, features, rows = self._read(
+            X, y, sample_weight, neighbors, continues, random_state
         )
-        held_out = hold_out(self, sample_weight, random_state)
-        weight = sample_weight - held_out
-        standardized = self._standardize(features, weight)
-        self._retrieve(features, standardized, y, weight, neighbors, random_state)
-        inputs = self._fit_condition(features, standardized, y, weight, raw, random_state)
+        network = network_settings(self, features.shape[1], len(rows.classes), joint)
+        if continues:
+            check_continuation(self, rows.classes, network)
+        else:
+            is_trained = None if rows.weight.all() else rows.weight > 0
+            self._scaler = StandardScaler().fit(features, sample_weight=is_trained)
+        self.feature_extractor_, self.classes_, self._network = extractor, rows.classes, network
+        self._input_columns = None if joint is None else joint.columns
+        self._fingerprints = row_fingerprints(features)
+        standardized = self._scaler.transform(features).astype(np.float32)
+
+        retrieval = self._retrieve(features, standardized, rows, random_state)
+        self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
+        self.n_neighbors_ = retrieval.neighbors.shape[1]
+        self.label_distributions_ = retrieval.label_distributions
+        self.transition_matrix_ = retrieval.transition_matrix
+        self.prior_, inputs = self._fit_condition(features, standardized, rows, joint, random_state)
+
+        generator = make_generator(random_state)
+        model = self._model_to_train(continues, joint, generator).to(device)
+        noise = starting_noise(self.n_draws, len(rows.classes), generator)
+        self.initial_noise_, self.temperature_ = noise.numpy(), 1.0
         with limited_threads(self.n_jobs):
-            train(self, inputs, encoder, X, y, weight, held_out, random_state, device)
+            state = TrainingState(model, training_settings(self, len(rows.trained)), generator)
+            training = self._training(state, inputs, rows, continues, processes)
+            self.loss_curve_ = training.loss_curve
+            self.validation_scores_ = training.validation_scores
+            self._train(training, joint, X, y)
+            self.n_iter_ = len(training.loss_curve)
+            chains = self._chains_of(training.finish())
+            self.weights_, self._encoder = fitted_weights(chains.model.denoiser, joint)
+            self.temperature_ = self._fit_temperature(chains, inputs, rows, random_state)
+            self.label_trust_, self._evidence = self._judge_labels(
+                self._chains(), inputs, rows, random_state
+            )
         return self
 
-    def _standardize(self, features, weight):
-        if not hasattr(self, "weights_"):  # a warm start keeps the scale of its weights
-            takes_part = weight > 0
-            sample_weight = None if takes_part.all() else takes_part
-            self._scaler = StandardScaler().fit(features, sample_weight=sample_weight)
-        return self._scaler.transform(features).astype(np.float32)
+    def _training_devices(self):
+        """Return the device of this process, and the processes that train together."""
+        return fitting_device(self.device), Processes()
 
-    def _retrieve(self, features, standardized, y, weight, neighbors, random_state):
-        retrieval = retrieve_labels(
+    def _joint_encoder(self, X, continues, random_state):
+        """Return the :class:`JointEncoder` to train along, if there is one."""
+
+    def _read(self, X, y, sample_weight, neighbors, continues, random_state):
+        """Check all that is given to ``fit``; return extractor, features and rows."""
+        checks = {"dtype": DTYPES, "ensure_min_samples": 2, "reset": not continues}
+        if self.feature_extractor is None:
+            features, y = validate_data(self, X, y, **checks)
+            rows = check_rows(self, features, y, sample_weight, neighbors, random_state)
+            return None, features, rows
+        rows = check_rows(self, X, y, sample_weight, neighbors, random_state)
+        if continues:
+            extractor = self.feature_extractor_
+            features = extractor.transform(X)
+        else:
+            extractor = clone(self.feature_extractor)
+            if hasattr(extractor, "fit_transform"):
+                features = extractor.fit_transform(X, y)
+            else:
+                features = extractor.fit(X, y).transform(X)
+        features, _ = validate_data(self, check_dense(features), y, **checks)
+        return extractor, features, rows
+
+    def _retrieve(self, features, standardized, rows, random_state):
+        return retrieve_labels(
             features,
             standardized,
-            np.searchsorted(self.classes_, y),
-            len(self.classes_),
+            rows.y_codes,
+            len(rows.classes),
             n_neighbors=self.n_neighbors,
             metric=self.metric,
             space=self.retrieval_space,
             algorithm=self.neighbors_algorithm,
             label_aggregation=self.label_aggregation,
-            sample_weight=weight,
-            neighbors=neighbors,
+            sample_weight=rows.weight,
+            neighbors=rows.neighbors,
             random_state=int(random_state.randint(np.iinfo(np.int32).max)),
             n_jobs=effective_n_jobs(self.n_jobs),
         )
-        self.neighbors_ = retrieval.neighbors
-        self.n_neighbors_ = retrieval.neighbors.shape[1]
-        self.retrieval_space_ = retrieval.space
-        self.label_distributions_ = retrieval.label_distributions
-        self.transition_matrix_ = retrieval.transition_matrix
 
-    def _fit_condition(self, features, standardized, y, weight, raw, random_state):
-        """Return what the denoiser sees of the training rows."""
-        self.prior_ = None
+    def _fit_condition(self, features, standardized, rows, joint, random_state):
+        """Return the fitted prior, and what the denoiser sees of the training rows."""
+        raw = None if joint is None else joint.inputs
         if self.prior is None:
-            return DenoiserInputs(standardized, raw=raw)
-        self.prior_, means = fit_prior(self.prior, features, y, weight, self.classes_, random_state)
-        return DenoiserInputs(np.hstack([standardized, means]), means, raw)
+            return None, DenoiserInputs(standardized, raw=raw)
+        y = rows.classes[rows.y_codes]
+        prior, means = fit_prior(self.prior, features, y, rows.weight, rows.classes, random_state)
+        return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)
+
+    def _model_to_train(self, continues, joint, generator):
+        if continues:
+            return fitted_model(self._network, self.weights_, self._encoder)
+        return initial_model(self._network, joint and joint.module, generator)
+
+    def _training(self, state, inputs, rows, continues, processes):
+        """Return the training that is ahead, or what is left of an interrupted one."""
+        early_stopping = None
+        if self.n_iter_no_change is not None:
+            scores = list(self.validation_scores_ or ()) if continues else []
+
+            def judge(model):
+                chains = self._chains_of(model)
+                return accuracy_on_given_labels(chains, inputs, rows)
+
+            early_stopping = EarlyStopping(judge, self.n_iter_no_change, scores)
+        data = training_data(inputs, self.label_distributions_, rows, state.vector.device)
+        loss_curve = list(self.loss_curve_) if continues else []
+        training = Training(state, data, loss_curve, early_stopping, processes)
+        self._keep_on_disk(training, inputs, rows)
+        return training
+
+    def _keep_on_disk(self, training, inputs, rows):
+        """Let ``training`` go on from a checkpoint, if there are to be any."""
+
+    def _train(self, training, joint, X, y):
+        """Run the epochs; tell callbacks and, if asked to, the user about them."""
+        is_told = self.verbose and not training.processes.index
+        if is_told:
+            print(f"Retrieval: {self.n_neighbors_} neighbors, space {self.retrieval_space_!r}")
+
+        def weights():
+            arrays, encoder = fitted_weights(training.state.averaged.denoiser, joint)
+            return {"weights_": arrays, "_encoder": encoder}
+
+        context = self._init_callback_context(max_subtasks=training.state.settings.n_epochs)
+        given = {"estimator": self, "X": X, "y": y}
+        context.call_on_fit_task_begin(**given)
+        for message in training.epochs():
+            if is_told:
+                print(message)
+            task = context.subcontext(task_name="epoch")
+            task.call_on_fit_task_begin(**given)
+            if task.call_on_fit_task_end(**given, reconstruction_attributes=weights):
+                break
+        context.call_on_fit_task_end(**given)
+
+    def _chains_of(self, model):
+        return Chains(
+            model, self.initial_noise_, self.n_sampling_steps, self.temperature_, self.n_jobs
+        )
+
+    def _fit_temperature(self, chains, inputs, rows, random_state):
+        if self.prediction_type == "logits":  # probabilities already
+            return 1.0
+        distributions = self.label_distributions_
+        return best_temperature(
+            chains, inputs, distributions, rows, self.label_weighting, random_state
+        )
+
+    def _judge_labels(self, chains, inputs, rows, random_state):
+        some_rows = np.sort(random_state.permutation(rows.trained)[:_MAX_TRUST_ROWS])
+        proba = chains.proba(inputs.take(some_rows), start=torch.zeros(1, len(rows.classes)))
+        return given_label_evidence(proba, rows.y_codes[some_rows])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

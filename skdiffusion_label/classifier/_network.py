@@ -8,13 +8,13 @@ from skdiffusion_label._torch import arrays_to_module, module_to_arrays
 from skdiffusion_label.diffusion import LabelDenoiser, LabelDiffusion, NoiseSchedule
 
 
-def network_settings(estimator, n_features, n_classes):
+def network_settings(estimator, n_features, n_classes, joint):
     """Return what decides about the network and the meaning of its output, as a dict."""
     return {
         "n_inputs": n_features + (0 if estimator.prior is None else n_classes),
         "n_classes": n_classes,
         "hidden_size": estimator.hidden_size,
-        "encoder": estimator.encoder if isinstance(estimator.encoder, str) else "module",
+        "encoder": estimator.encoder if joint is None else "module",
         "n_timesteps": estimator.n_timesteps,
         "noise_schedule": estimator.noise_schedule,
         "prediction_type": estimator.prediction_type,
@@ -38,22 +38,31 @@ def build_model(network):
     return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, network["prediction_type"])
 
 
-def fitted_weights(denoiser, encoder):
-    """Return the attributes that keep a denoiser: ``weights_``, and ``encoder_`` or None.
+def initial_model(network, encoder, generator):
+    """Return a model with random weights, and a copy of ``encoder`` if there is one."""
+    model = build_model(network)
+    if encoder is not None:
+        model.denoiser.set_encoder(copy.deepcopy(encoder))
+    model.denoiser.initialize(generator)
+    return model
 
-    ``encoder`` is a module of the same kind as the denoiser's; a copy takes its weights.
+
+def fitted_weights(denoiser, joint):
+    """Return a denoiser's weights as arrays, and its encoder on the CPU or None.
+
+    A copy of the module in ``joint``, of the same kind as the denoiser's, takes its weights.
     """
-    if encoder is None:
-        return {"weights_": module_to_arrays(denoiser), "encoder_": None}
-    encoder = copy.deepcopy(encoder).cpu().eval()
+    if joint is None:
+        return module_to_arrays(denoiser), None
+    encoder = copy.deepcopy(joint.module).cpu().eval()
     encoder.load_state_dict(denoiser.encoder.state_dict())
-    return {"weights_": module_to_arrays(denoiser, without="encoder."), "encoder_": encoder}
+    return module_to_arrays(denoiser, without="encoder."), encoder
 
 
-def fitted_model(estimator):
-    """Return the model of what :func:`fitted_weights` has kept."""
-    model = build_model(estimator._network)
-    arrays_to_module(estimator.weights_, model.denoiser)
-    if estimator.encoder_ is not None:
-        model.denoiser.set_encoder(copy.deepcopy(estimator.encoder_))
+def fitted_model(network, weights, encoder):
+    """Return the model of what :func:`fitted_weights` has returned."""
+    model = build_model(network)
+    arrays_to_module(weights, model.denoiser)
+    if encoder is not None:
+        model.denoiser.set_encoder(copy.deepcopy(encoder))
     return model

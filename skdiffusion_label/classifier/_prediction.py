@@ -1,50 +1,36 @@
 """Prediction with a fitted label diffusion model."""
 
-import itertools
-import math
-from collections import deque
 from numbers import Integral
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from skdiffusion_label.classifier._inputs import DenoiserInputs, encoder_inputs
-from skdiffusion_label.classifier._network import fitted_model
+from skdiffusion_label._torch import make_generator, prediction_device
+from skdiffusion_label.classifier._chains import Chains, last
+from skdiffusion_label.classifier._inputs import DenoiserInputs
+from skdiffusion_label.classifier._network import build_model, fitted_model
 from skdiffusion_label.classifier._prior import prior_mean
-from skdiffusion_label._torch import (
-    limited_threads,
-    make_generator,
-    prediction_device,
-    to_tensor,
-)
-from skdiffusion_label.diffusion import (
-    NoiseSchedule,
-    add_noise,
-    class_probabilities,
-    draw_probabilities,
-)
+from skdiffusion_label.diffusion import draw_probabilities
 from skdiffusion_label.retrieval import neighbors_graph
 
-# Rows are denoised in blocks of one shape, the last one filled up with zeros: a matrix product of
-# another shape may sum in another order, and a row's result would depend on the number of rows.
-_ROWS_PER_BLOCK = 512
+# Share of a row's norm by which it may have moved: features in single precision, or of a network on
+# another device, move by about 1e-7, and what moves by less than this has the same neighbors.
+_SAME_ROW = 1e-5
+
+# Log-odds that stand for those of labels which say nothing, or the opposite, about the true ones:
+# below what the last of 1,000 timesteps leaves of a label, 2e-9.
+_NO_LOG_ODDS = 1e-9
+
+DTYPES = [np.float64, np.float32]
 
 
-def starting_noise(n_draws, n_classes, generator):
-    """Draw starts (n_draws, n_classes) in mirrored pairs, or the mean itself for "mean"."""
-    if n_draws == "mean":
-        return torch.zeros(1, n_classes, dtype=torch.float64)
-    half = torch.randn((n_draws + 1) // 2, n_classes, generator=generator, dtype=torch.float64)
-    return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
-
-
-def last(steps):
-    """Return the last label of a chain without keeping the others."""
-    (y_0,) = deque(steps, maxlen=1)
-    return y_0
+def row_fingerprints(features):
+    """Return each row's norm and a weighted sum of its entries, (n_samples, 2)."""
+    features = np.asarray(features, dtype=np.float64)
+    weights = np.cos(np.arange(1, features.shape[1] + 1))
+    return np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1)
 
 
 class LabelDiffusionPredictor:
@@ -81,7 +67,7 @@ class LabelDiffusionPredictor:
             depend on the other rows.
         """
         check_is_fitted(self)
-        return self._denoise(self._transform(X))
+        return self._chains().proba(self._transform(X))
 
     def predict_log_proba(self, X):
         """Predict the logarithm of each class's probability.
@@ -114,11 +100,7 @@ class LabelDiffusionPredictor:
             is that of ``predict_proba``.
         """
         check_is_fitted(self)
-        blocks = self._run_chains(
-            self._transform(X), lambda steps: [self._probabilities(y_0) for y_0 in steps]
-        )
-        for stage in zip(*blocks, strict=True):
-            yield torch.cat(stage).numpy()
+        yield from self._chains().staged_proba(self._transform(X))
 
     def sample_labels(self, X, n_samples=1, random_state=0):
         """Draw labels from the learned distribution of each row's label.
@@ -157,16 +139,15 @@ class LabelDiffusionPredictor:
             )
             return (proba.cumsum(dim=2) <= thresholds).sum(dim=2).clamp(max=n_classes - 1)
 
-        inputs = self._transform(X)
-        codes = self._run_chains(inputs, draw_codes, start=start, noise_generator=generator)
+        codes = self._chains().run(self._transform(X), draw_codes, start=start)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
     def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
 
-        The given label is diffused to an intermediate timestep and denoised in one step. What no
-        classifier of x alone can do: the later the timestep, the less the given label is trusted;
-        at the last one it is ignored.
+        The given label is diffused to an intermediate timestep and denoised from there, in as many
+        steps as in prediction. What no classifier of x alone can do: the later the timestep, the
+        less the given label is trusted; at the last one it is ignored.
 
         Parameters
         ----------
@@ -196,13 +177,17 @@ class LabelDiffusionPredictor:
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
-        start = None
-        labels = np.eye(len(self.classes_))
+        model = build_model(self._network)
+        log_odds = model.schedule.log_odds.numpy()
         if timestep is None:
-            timestep, labels = labels_of_evidence(self._evidence, self._network)
-            start = torch.zeros(1, len(labels))
+            evidence, start = self._evidence, torch.zeros(1, len(self.classes_))
+        else:
+            evidence, start = log_odds[timestep] * np.eye(len(self.classes_)), None
+        # What a later timestep leaves of a label is brought where a chain can start.
+        timestep, labels = labels_of_evidence(evidence, log_odds[: model.starting_timestep + 1])
         labels = labels[np.searchsorted(self.classes_, y)]
-        return self._denoise(self._transform(X), start=start, labels=labels, timestep=int(timestep))
+        inputs = self._transform(X)
+        return self._chains().proba(inputs, start=start, labels=labels, timestep=timestep)
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -241,13 +226,20 @@ class LabelDiffusionPredictor:
         Raises
         ------
         ValueError
-            If ``X`` has another number of rows than the training data.
+            If ``X`` has another number of rows than the training data, or other rows at some
+            position, beyond what single precision rounds.
         """
         check_is_fitted(self)
         features = self._extract_features(X)
-        if len(features) != len(self.neighbors_):
+        n_rows = len(self.neighbors_)
+        if len(features) != n_rows:
+            raise ValueError(f"X must be the {n_rows} training rows, got {len(features)} rows.")
+        moved = np.abs(row_fingerprints(features) - self._fingerprints)
+        is_other = (moved > _SAME_ROW * self._fingerprints[:, :1]).any(axis=1)
+        if is_other.any():
             raise ValueError(
-                f"X must be the {len(self.neighbors_)} training rows, got {len(features)} rows."
+                f"X must be the {n_rows} training rows in the same order, got another row "
+                f"{is_other.argmax()}."
             )
         return neighbors_graph(features, self.neighbors_, metric=self.metric)
 
@@ -258,14 +250,15 @@ class LabelDiffusionPredictor:
         """Return validated features (n_samples, n_features) of ``X``."""
         if self.feature_extractor_ is not None:
             X = self.feature_extractor_.transform(X)
-        return validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return validate_data(self, X, reset=False, dtype=DTYPES)
+
+    def _encoder_inputs(self, X):
+        """Return the inputs of an encoder of its own inputs, if there is one."""
+        del X
 
     def _transform(self, X):
         """Validate rows and return what the denoiser sees of them."""
-        raw = None
-        if self.encoder_ is not None:
-            n_workers = effective_n_jobs(self.n_jobs)
-            raw = encoder_inputs(X, self.encoder_transform, n_workers, self._input_columns)
+        raw = self._encoder_inputs(X)
         features = self._extract_features(X)
         condition = self._scaler.transform(features)
         if self.prior_ is None:
@@ -273,100 +266,28 @@ class LabelDiffusionPredictor:
         means = prior_mean(self.prior_, features, self.classes_)
         return DenoiserInputs(np.hstack([condition, means]), means, raw)
 
-    def _denoise(self, inputs, **options):
-        """Return the probabilities (n_samples, n_classes) at the end of the chains."""
-
-        def read_off(steps):
-            return self._probabilities(last(steps))
-
-        return torch.cat(self._run_chains(inputs, read_off, **options)).numpy()
-
-    def _probabilities(self, y_0):
-        return class_probabilities(y_0, self._network["prediction_type"], self.temperature_)
-
-    def _sample(self, inputs):
-        """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
-        return torch.cat(self._run_chains(inputs, last), dim=1)
-
-    def _run_chains(
-        self, inputs, read_off, *, start=None, labels=None, timestep=None, noise_generator=None
-    ):
-        """Return for each block of rows what ``read_off`` makes of its chain.
-
-        A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. It starts
-        from ``initial_noise_`` or from ``start``. With ``labels`` (n, n_classes) it has one step,
-        and these are diffused to ``timestep`` with that start as noise.
-        """
-        start = (torch.tensor(self.initial_noise_) if start is None else start).float()
-        device = prediction_device(self.device)
-        n_draws = len(start)
-        model = fitted_model(self).to(device).eval()
-        timesteps = model.timesteps(self.n_sampling_steps if labels is None else 1, start=timestep)
-        noise = None
-        if self.sampler == "ddpm":
-            noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
-        start = start.to(device).unsqueeze(1)
-        results = []
-        # A power of two, which vector instructions divide without a rest to be rounded otherwise.
-        n_rows = 2 ** int(math.log2(max(1, _ROWS_PER_BLOCK // n_draws)))
-        blocks = [slice(first, first + n_rows) for first in range(0, len(inputs), n_rows)]
-        with limited_threads(self.n_jobs), torch.inference_mode():
-            for rows, raw in zip(blocks, _raw_blocks(inputs, blocks), strict=False):
-                condition = inputs.condition[rows]
-                n_used = len(condition)
-                if raw is not None:  # images to fill up with would cost too much
-                    n_rows, raw = n_used, raw.to(device)
-                features = _block(condition, n_rows, device)
-                means = inputs.prior_means
-                prior = None if means is None else _block(means[rows], n_rows, device)
-                y_t = start.expand(-1, n_rows, -1)
-                if labels is not None:
-                    y_0 = _block(labels[rows], n_rows, device)
-                    t = torch.tensor(timestep, device=device)
-                    y_t = add_noise(y_0, y_t, t, model.schedule, prior)
-                elif prior is not None:
-                    y_t = y_t + prior
-                steps = model.denoise(y_t, timesteps, features, prior, self.sampler, noise, raw)
-                results.append(read_off(y_0[:, :n_used].cpu().double() for y_0 in steps))
-        return results
-
-    def _step_noise(self, n_steps, start, generator):
-        """Draw the noise that "ddpm" adds between steps, the same for all rows and calls."""
-        if generator is None:
-            generator = torch.Generator().manual_seed(self._sampling_seed)
-        return torch.randn(
-            (max(n_steps - 1, 0), *start.shape), generator=generator, dtype=start.dtype
+    def _chains(self):
+        model = fitted_model(self._network, self.weights_, self._encoder)
+        return Chains(
+            model.to(prediction_device(self.device)),
+            self.initial_noise_,
+            self.n_sampling_steps,
+            self.temperature_,
+            self.n_jobs,
         )
 
 
-def labels_of_evidence(evidence, network):
+def labels_of_evidence(evidence, log_odds):
     """Return the timestep at which a diffused label carries ``evidence``, and labels that do.
 
     ``evidence`` (n_classes, n_classes) is log P(given label = column | true label = row), up to a
-    constant for each column. A diffused one-hot label has a log-odds of signal squared to noise
-    squared; the timestep is the one where this is nearest to the mean log-odds of given labels.
-    There, row i of the labels takes the place of given label i. Where all wrong labels are equally
-    likely, it is its one-hot label.
+    constant for each column. A diffused one-hot label has the ``log_odds`` of its timestep; that
+    timestep is taken where these are nearest to the mean log-odds of given labels. There, row i of
+    the labels takes the place of given label i. Where all wrong labels are equally likely, it is in
+    proportion to its one-hot label.
     """
-    n_classes = len(evidence)
     own = evidence.diagonal()
-    others = (evidence.sum(axis=0) - own) / max(n_classes - 1, 1)
-    alphas_cumprod = NoiseSchedule(network["noise_schedule"], network["n_timesteps"]).alphas_cumprod
-    log_odds = (alphas_cumprod / (1 - alphas_cumprod)).numpy()
-    log_odds_of_given = max((own - others).mean(), 1e-9)
-    timestep = np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin()
+    others = (evidence.sum(axis=0) - own) / max(len(evidence) - 1, 1)
+    log_odds_of_given = max((own - others).mean(), _NO_LOG_ODDS)
+    timestep = int(np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin())
     return timestep, (evidence - others).T / log_odds[timestep]
-
-
-def _raw_blocks(inputs, blocks):
-    """Return the inputs of an encoder of its own inputs for each block of rows, or Nones."""
-    if inputs.raw is None:
-        return itertools.repeat(None)
-    return inputs.raw.batches([range(*rows.indices(len(inputs))) for rows in blocks])
-
-
-def _block(array, n_rows, device):
-    """Return the rows of ``array`` and zeros up to ``n_rows`` as a tensor in float32."""
-    block = torch.zeros((n_rows, array.shape[1]), device=device)
-    block[: len(array)] = to_tensor(array, block.dtype, device)
-    return block

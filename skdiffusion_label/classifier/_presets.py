@@ -11,11 +11,8 @@ _COMMON = {
     "prior": None,
     "learning_rate": 1e-3,
     "weight_decay": 0.0,
-    "ema_decay": 0.0,
-    "sampler": "ddim",
     "n_sampling_steps": 10,
     "n_draws": "mean",
-    "temperature": 1.0,
 }
 _BY_DATASET = {
     "cifar": {
@@ -23,7 +20,6 @@ _BY_DATASET = {
         "hidden_size": 512,
         "batch_size": 200,
         "max_iter": 200,
-        "warmup_fraction": 5 / 200,
         "label_weighting": "agreement",
     },
     "food101n": {
@@ -31,7 +27,6 @@ _BY_DATASET = {
         "hidden_size": 1024,
         "batch_size": 256,
         "max_iter": 200,
-        "warmup_fraction": 10 / 200,
         "label_weighting": "agreement",
     },
     "webvision": {
@@ -39,7 +34,6 @@ _BY_DATASET = {
         "hidden_size": 1024,
         "batch_size": 256,
         "max_iter": 200,
-        "warmup_fraction": 1 / 200,
         "label_weighting": "uniform",
     },
     "clothing1m": {
@@ -47,7 +41,6 @@ _BY_DATASET = {
         "hidden_size": 1024,
         "batch_size": 256,
         "max_iter": 200,
-        "warmup_fraction": 1 / 200,
         "label_weighting": "uniform",
     },
 }

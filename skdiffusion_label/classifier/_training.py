@@ -1,101 +1,27 @@
-"""Training of the denoiser inside ``LRADiffusionClassifier.fit``."""
+"""Training of the denoiser as ``fit`` sees it: data, epochs, early stopping, temperature."""
 
 import copy
-import dataclasses
 import math
 
 import numpy as np
 import torch
 
-from skdiffusion_label.classifier._checkpoint import Checkpoint
-from skdiffusion_label.classifier._network import build_model, fitted_model, fitted_weights
-from skdiffusion_label.classifier._prediction import starting_noise
-from skdiffusion_label._torch import (
-    from_first_process,
-    launched_process,
-    make_generator,
-    printed_form,
-    sum_over_processes,
-    to_tensor,
-)
-from skdiffusion_label.classifier._validation import check_class_weight
+from skdiffusion_label._torch import to_tensor
 from skdiffusion_label.diffusion import (
     Processes,
     TrainingData,
     TrainingSettings,
-    TrainingState,
     fit_temperature,
     train_denoiser,
 )
-from skdiffusion_label.noise_model import given_label_evidence
 
-_AUTO_N_UPDATES = 500
-_AUTO_N_EPOCHS = (3, 200)
-_MAX_TEMPERATURE_ENTRIES = 200_000
-_MAX_TRUST_ROWS = 10_000
-# Besides the weights, what early stopping's judgement depends on.
-_JUDGED_BY = "sampler", "n_sampling_steps", "n_draws", "temperature"
+_AUTO_N_UPDATES = 500  # of the six archives' fits, after which accuracy no longer rises
+_AUTO_N_EPOCHS = (3, 200)  # many rows are seen more than once, few rows do not take minutes
+_MAX_TEMPERATURE_ENTRIES = 200_000  # draws x classes x rows: a second, and one number to fit
 
 
-def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, device):
-    """Train on ``inputs`` and set what ``predict_proba`` needs.
-
-    Rows of zero ``weight`` are left out; those with weight in ``held_out`` decide about early
-    stopping. ``encoder`` is the module to train along or None. ``X`` is what ``fit`` was given, for
-    callbacks.
-    """
-    n_classes = len(estimator.classes_)
-    rows = np.flatnonzero(weight > 0)
-    settings = _settings(estimator, len(rows))
-    generator = make_generator(random_state)
-    model = _initial_model(estimator, encoder, generator).to(device)
-    estimator.initial_noise_ = starting_noise(estimator.n_draws, n_classes, generator).numpy()
-    estimator._sampling_seed = int(random_state.randint(np.iinfo(np.int32).max))
-    estimator.temperature_ = (
-        1.0 if estimator.temperature == "auto" else float(estimator.temperature)
-    )
-
-    class_weight = check_class_weight(estimator.class_weight, estimator.classes_, y)
-    shares = np.average(estimator.label_distributions_, axis=0, weights=weight)
-    class_weight = class_weight / (class_weight @ shares)  # so that the mean weight is one
-
-    trained = inputs if len(rows) == len(inputs) else inputs.take(rows)
-    arrays = (
-        trained.condition,
-        estimator.label_distributions_[rows],
-        weight[rows],
-        trained.prior_means,
-        class_weight,
-    )
-    data = TrainingData(
-        *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays),
-        load_inputs=None if trained.raw is None else _loader(trained.raw, device),
-    )
-    training = _Training(estimator, TrainingState(model, settings, generator), encoder)
-    validation = inputs, y, held_out * class_weight[np.searchsorted(estimator.classes_, y)]
-    if estimator.checkpoint_dir is not None:
-        distributions = estimator.label_distributions_
-        training.resume((inputs.identity(), distributions, weight, class_weight, *validation[1:]))
-    training.run(data, validation, X)
-    # Logits under cross-entropy are probabilities already.
-    if estimator.temperature == "auto" and estimator.prediction_type != "logits":
-        n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
-        some_rows = np.sort(random_state.permutation(rows)[:n_rows])
-        estimator.temperature_ = _best_temperature(estimator, inputs, some_rows, class_weight)
-    some_rows = np.sort(random_state.permutation(rows)[:_MAX_TRUST_ROWS])
-    y_codes = np.searchsorted(estimator.classes_, y[some_rows])
-    proba = estimator._denoise(inputs.take(some_rows), start=torch.zeros(1, n_classes))
-    estimator.label_trust_, estimator._evidence = given_label_evidence(proba, y_codes)
-
-
-def _loader(raw, device):
-    def load(batches, seed):
-        return (batch.to(device, non_blocking=True) for batch in raw.batches(batches, seed))
-
-    return load
-
-
-def _settings(estimator, n_rows):
+def training_settings(estimator, n_rows):
+    """Return the options of the training loop for ``n_rows``."""
     n_epochs = estimator.max_iter
     if n_epochs == "auto":
         n_epochs = math.ceil(_AUTO_N_UPDATES / math.ceil(n_rows / estimator.batch_size))
@@ -105,139 +31,152 @@ def _settings(estimator, n_rows):
         batch_size=estimator.batch_size,
         learning_rate=estimator.learning_rate,
         weight_decay=estimator.weight_decay,
-        warmup_fraction=estimator.warmup_fraction,
-        ema_decay=estimator.ema_decay,
         dropout=estimator.dropout,
         label_weighting=estimator.label_weighting,
     )
 
 
-def _initial_model(estimator, encoder, generator):
-    if hasattr(estimator, "weights_"):  # only a warm start has kept them
-        model = fitted_model(estimator)
-    else:
-        model = build_model(estimator._network)
-        if encoder is not None:
-            model.denoiser.set_encoder(copy.deepcopy(encoder))
-        model.denoiser.initialize(generator)
-        estimator.loss_curve_ = []
-        estimator.validation_scores_ = None
-    if not estimator.early_stopping:
-        estimator.validation_scores_ = None
-    elif estimator.validation_scores_ is None:
-        estimator.validation_scores_ = []
-    return model
+def balanced_class_weight(rows, label_distributions):
+    """Return the weights of the classes, with a mean of one over the labels that are drawn."""
+    shares = np.average(label_distributions, axis=0, weights=rows.weight)
+    return rows.class_weight / (rows.class_weight @ shares)
 
 
-class _Training:
-    """Epochs as ``fit`` sees them: callbacks, printed progress, early stopping, checkpoints."""
+def training_data(inputs, label_distributions, rows, device):
+    """Return the rows to train on as tensors on ``device``."""
+    trained = inputs if len(rows.trained) == len(inputs) else inputs.take(rows.trained)
+    arrays = (
+        trained.condition,
+        label_distributions[rows.trained],
+        rows.weight[rows.trained],
+        trained.prior_means,
+        balanced_class_weight(rows, label_distributions),
+    )
+    return TrainingData(
+        *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays),
+        load_inputs=None if trained.raw is None else _loader(trained.raw, device),
+    )
 
-    def __init__(self, estimator, state, encoder):
-        self.estimator, self.state, self.encoder = estimator, state, encoder
-        self.processes = _processes(estimator)
+
+def _loader(raw, device):
+    def load(batches, seed):
+        return (batch.to(device, non_blocking=True) for batch in raw.batches(batches, seed))
+
+    return load
+
+
+class EarlyStopping:
+    """Judges epochs by held-out given labels, and remembers the weights of the best.
+
+    ``judge`` returns the accuracy of a model. Epochs of the warm-up do not count as without gain.
+    """
+
+    def __init__(self, judge, n_iter_no_change, scores):
+        self.judge, self.n_iter_no_change, self.scores = judge, n_iter_no_change, scores
         self.best_score, self.best_vector, self.n_without_gain = -1.0, None, 0
-        self.stopped = False
-        self.checkpoint = Checkpoint(None, None)
 
-    def resume(self, data):
-        """Go on from the checkpoint of a training that has begun with the same ``data``."""
-        estimator, state = self.estimator, self.state
-        names = "early_stopping", "n_iter_no_change", *_JUDGED_BY
-        identity = [
-            data,
-            state.vector.cpu().numpy(),
-            state.generator.get_state().numpy(),
-            dataclasses.asdict(state.settings),
-            estimator._network,
-            printed_form(state.model.denoiser),
-            [getattr(estimator, name) for name in names],
-            self.processes.number,
-        ]
-        self.checkpoint = Checkpoint(estimator.checkpoint_dir, identity)
-        saved = self.checkpoint.load()
-        if self.processes.number > 1:  # whose disks may differ
-            saved = from_first_process(saved)
-        if saved is not None:
-            state.load_state_dict(saved.pop("state"))
-            estimator.loss_curve_ = saved.pop("loss_curve")
-            estimator.validation_scores_ = saved.pop("validation_scores")
-            vars(self).update(saved)
-            self.report(f"Going on after epoch {state.n_epochs} by {self.checkpoint.path}")
-
-    def save(self):
-        """Write all that :meth:`resume` needs."""
-        if self.processes.index or self.checkpoint.path is None:
-            return
-        names = "best_score", "best_vector", "n_without_gain", "stopped"
-        self.checkpoint.save(
-            {
-                "state": self.state.state_dict(),
-                "loss_curve": self.estimator.loss_curve_,
-                "validation_scores": self.estimator.validation_scores_,
-                **{name: getattr(self, name) for name in names},
-            }
-        )
-
-    def run(self, data, validation, X):
-        """Train for the epochs that are left, and keep the weights of the best."""
-        estimator, state = self.estimator, self.state
-        self.report(
-            f"Retrieval: {estimator.n_neighbors_} neighbors, space {estimator.retrieval_space_!r}"
-        )
-        context = estimator._init_callback_context(max_subtasks=state.settings.n_epochs)
-        given = {"estimator": estimator, "X": X, "y": validation[1]}
-        context.call_on_fit_task_begin(**given)
-        epochs = () if self.stopped else train_denoiser(data, state, self.processes)
-        for loss in epochs:
-            _check_loss(loss, state)
-            task = context.subcontext(task_name="epoch")
-            task.call_on_fit_task_begin(**given)
-            estimator.loss_curve_.append(loss)
-            estimator.n_iter_ = len(estimator.loss_curve_)
-            message = f"Epoch {state.n_epochs}/{state.settings.n_epochs}, loss {loss:.4f}"
-            if estimator.early_stopping:
-                self.judge(validation)
-                score = estimator.validation_scores_[-1]
-                message += f", accuracy on held-out given labels {score:.4f}"
-            self.report(message)
-            self.stopped = self.n_without_gain >= estimator.n_iter_no_change
-            self.save()
-            stop = task.call_on_fit_task_end(**given, reconstruction_attributes=self.weights)
-            if stop and not self.stopped:
-                self.stopped = True
-                self.save()
-            if self.stopped:
-                break
-        if self.best_vector is not None:
-            state.averaged_vector.copy_(self.best_vector)
-        estimator.n_iter_ = len(estimator.loss_curve_)
-        vars(estimator).update(self.weights())
-        context.call_on_fit_task_end(**given)
-
-    def weights(self):
-        """Return the attributes that keep the averaged model."""
-        return fitted_weights(self.state.averaged.denoiser, self.encoder)
-
-    def judge(self, validation):
-        """Score this epoch's model on held-out given labels."""
-        estimator, state = self.estimator, self.state
-        judged = copy.copy(estimator)  # what fails later on leaves no half-trained estimator
-        vars(judged).update(self.weights())
-        score = _accuracy_on_given_labels(judged, *validation)
-        if self.processes.number > 1:  # devices may round otherwise, and all must stop together
-            total = self.processes.add(state.vector.new_tensor(score))
-            score = total.item() / self.processes.number
-        estimator.validation_scores_.append(score)
+    def look(self, state, processes):
+        """Score the model that the epochs so far have led to."""
+        score = self.judge(copy.deepcopy(state.averaged))
+        if processes.number > 1:  # devices may round otherwise, and all must stop together
+            score = processes.add(state.vector.new_tensor(score)).item() / processes.number
+        self.scores.append(score)
         settings = state.settings
         self.n_without_gain += state.n_epochs > settings.warmup_fraction * settings.n_epochs
         if score > self.best_score:
             self.best_score, self.n_without_gain = score, 0
             self.best_vector = state.averaged_vector.clone()
 
-    def report(self, message):
-        """Print ``message`` if asked to, in one process alone."""
-        if self.estimator.verbose and not self.processes.index:
-            print(message)
+    @property
+    def is_over(self):
+        """Whether accuracy has stopped rising."""
+        return self.n_without_gain >= self.n_iter_no_change
+
+    def state_dict(self):
+        """Return all that :meth:`load_state_dict` needs."""
+        names = "scores", "best_score", "best_vector", "n_without_gain"
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state):
+        """Go back to where :meth:`state_dict` was called."""
+        vars(self).update(state)
+
+
+class Training:
+    """Epochs of ``state`` on ``data``, stopped early and kept on disk if asked for.
+
+    Parameters
+    ----------
+    state : TrainingState
+    data : TrainingData
+    loss_curve : list of float
+        Losses of earlier fits that this one goes on from.
+    early_stopping : EarlyStopping or None
+    processes : Processes
+    """
+
+    def __init__(self, state, data, loss_curve, early_stopping=None, processes=Processes()):  # noqa: B008
+        self.state, self.data, self.processes = state, data, processes
+        self.loss_curve, self.early_stopping = loss_curve, early_stopping
+        self.checkpoint = None
+        self.is_resumed = False
+
+    @property
+    def validation_scores(self):
+        """Accuracy after each epoch on held-out given labels, or None."""
+        return None if self.early_stopping is None else self.early_stopping.scores
+
+    def resume(self, checkpoint, saved):
+        """Keep epochs in ``checkpoint``; go on from what it holds, or None."""
+        self.checkpoint = checkpoint
+        if saved is None:
+            return
+        self.is_resumed = True
+        self.state.load_state_dict(saved["state"])
+        self.loss_curve = saved["loss_curve"]
+        if self.early_stopping is not None:
+            self.early_stopping.load_state_dict(saved["early_stopping"])
+
+    def epochs(self):
+        """Train for the epochs that are left, yielding what to report of each.
+
+        The last epoch before an interruption comes once more, untrained: who stopped then is asked
+        again. In the end the averaged model is that of the best epoch.
+        """
+        state, stopping = self.state, self.early_stopping
+        if self.is_resumed:
+            yield f"Going on after epoch {state.n_epochs} by {self.checkpoint.path}"
+        is_over = stopping is not None and stopping.is_over
+        epochs = () if is_over else train_denoiser(self.data, state, self.processes)
+        for loss in epochs:
+            _check_loss(loss, state)
+            self.loss_curve.append(loss)
+            message = f"Epoch {state.n_epochs}/{state.settings.n_epochs}, loss {loss:.4f}"
+            if stopping is not None:
+                stopping.look(state, self.processes)
+                message += f", accuracy on held-out given labels {stopping.scores[-1]:.4f}"
+            self._save()
+            yield message
+            if stopping is not None and stopping.is_over:
+                break
+
+    def finish(self):
+        """Return the model to predict with: that of the last epoch, or of the best."""
+        if self.early_stopping is not None and self.early_stopping.best_vector is not None:
+            self.state.averaged_vector.copy_(self.early_stopping.best_vector)
+        return self.state.averaged
+
+    def _save(self):
+        if self.checkpoint is None or self.processes.index:
+            return
+        stopping = self.early_stopping
+        self.checkpoint.save(
+            {
+                "state": self.state.state_dict(),
+                "loss_curve": self.loss_curve,
+                "early_stopping": None if stopping is None else stopping.state_dict(),
+            }
+        )
 
 
 def _check_loss(loss, state):
@@ -248,25 +187,21 @@ def _check_loss(loss, state):
         )
 
 
-def _processes(estimator):
-    """Return the processes that train together."""
-    if estimator.device != "accelerate":
-        return Processes()
-    process = launched_process()
-    return Processes(process.process_index, process.num_processes, sum_over_processes)
+def accuracy_on_given_labels(chains, inputs, rows):
+    """Return the accuracy on the given labels of rows held out, with the weights of training."""
+    held_out = np.flatnonzero(rows.held_out > 0)
+    y_codes = rows.y_codes[held_out]
+    hits = chains.proba(inputs.take(held_out)).argmax(axis=1) == y_codes
+    return float(np.average(hits, weights=rows.held_out[held_out] * rows.class_weight[y_codes]))
 
 
-def _accuracy_on_given_labels(estimator, inputs, y, weight):
-    rows = np.flatnonzero(weight > 0)
-    proba = estimator._denoise(inputs.take(rows))
-    hits = estimator.classes_[proba.argmax(axis=1)] == y[rows]
-    return float(np.average(hits, weights=weight[rows]))
-
-
-def _best_temperature(estimator, inputs, rows, class_weight):
-    labels = estimator._sample(inputs.take(rows))
-    distributions = estimator.label_distributions_[rows]
-    target = distributions * class_weight
-    if estimator.label_weighting == "agreement":  # as training weighs the labels that it draws
+def best_temperature(chains, inputs, label_distributions, rows, label_weighting, random_state):
+    """Fit the read-off's temperature to what retrieval has found for some training rows."""
+    n_rows = max(_MAX_TEMPERATURE_ENTRIES // chains.initial_noise.size, 1)
+    some_rows = np.sort(random_state.permutation(rows.trained)[:n_rows])
+    distributions = label_distributions[some_rows]
+    target = distributions * balanced_class_weight(rows, label_distributions)
+    if label_weighting == "agreement":  # as training weighs the labels that it draws
         target *= distributions
-    return fit_temperature(labels, estimator.prediction_type, torch.from_numpy(target))
+    labels = chains.labels(inputs.take(some_rows))
+    return fit_temperature(labels, chains.model.prediction_type, torch.from_numpy(target))

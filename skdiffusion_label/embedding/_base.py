@@ -14,10 +14,10 @@ from sklearn.base import (
 )
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdiffusion_label.embedding._images import ImageRows
 from skdiffusion_label._torch import fitting_device
 from skdiffusion_label.embedding._batches import EmbeddingPass
 from skdiffusion_label.embedding._cache import EmbeddingCache, cache_directory
+from skdiffusion_label.embedding._images import ImageRows
 
 _N_NAMED = 3  # unreadable images that a warning names
 _ROWS_AT_ONCE = 4096

@@ -10,11 +10,11 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from skdiffusion_label.embedding._images import UnreadableImageError
 from skdiffusion_label._torch import fitting_device, printed_form, seeded
 from skdiffusion_label.embedding._base import ImageEmbedder
 from skdiffusion_label.embedding._batches import PreprocessedImages
 from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
+from skdiffusion_label.embedding._images import UnreadableImageError
 
 _MADE = LoadedModels()  # by factories
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
