@@ -11,17 +11,16 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from skdiffusion_label.classifier._inputs import DenoiserInputs, encoder_inputs
-from skdiffusion_label.classifier._network import fitted_model
-from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label._torch import (
     limited_threads,
     make_generator,
     prediction_device,
     to_tensor,
 )
+from skdiffusion_label.classifier._inputs import DenoiserInputs, encoder_inputs
+from skdiffusion_label.classifier._network import build_model, fitted_model
+from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.diffusion import (
-    NoiseSchedule,
     add_noise,
     class_probabilities,
     draw_probabilities,
@@ -31,6 +30,10 @@ from skdiffusion_label.retrieval import neighbors_graph
 # Rows are denoised in blocks of one shape, the last one filled up with zeros: a matrix product of
 # another shape may sum in another order, and a row's result would depend on the number of rows.
 _ROWS_PER_BLOCK = 512
+
+# Log-odds that stand for those of labels which say nothing, or the opposite, about the true ones:
+# below what the last of 1,000 timesteps leaves of a label, 2e-9.
+_NO_LOG_ODDS = 1e-9
 
 
 def starting_noise(n_draws, n_classes, generator):
@@ -164,9 +167,9 @@ class LabelDiffusionPredictor:
     def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
 
-        The given label is diffused to an intermediate timestep and denoised in one step. What no
-        classifier of x alone can do: the later the timestep, the less the given label is trusted;
-        at the last one it is ignored.
+        The given label is diffused to an intermediate timestep and denoised from there, in as many
+        steps as in prediction. What no classifier of x alone can do: the later the timestep, the
+        less the given label is trusted; at the last one it is ignored.
 
         Parameters
         ----------
@@ -196,13 +199,16 @@ class LabelDiffusionPredictor:
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
-        start = None
-        labels = np.eye(len(self.classes_))
+        model = build_model(self._network)
+        log_odds = model.schedule.log_odds.numpy()
         if timestep is None:
-            timestep, labels = labels_of_evidence(self._evidence, self._network)
-            start = torch.zeros(1, len(labels))
+            evidence, start = self._evidence, torch.zeros(1, len(self.classes_))
+        else:
+            evidence, start = log_odds[timestep] * np.eye(len(self.classes_)), None
+        # What a later timestep leaves of a label is brought where a chain can start.
+        timestep, labels = labels_of_evidence(evidence, log_odds[: model.starting_timestep + 1])
         labels = labels[np.searchsorted(self.classes_, y)]
-        return self._denoise(self._transform(X), start=start, labels=labels, timestep=int(timestep))
+        return self._denoise(self._transform(X), start=start, labels=labels, timestep=timestep)
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -294,14 +300,14 @@ class LabelDiffusionPredictor:
         """Return for each block of rows what ``read_off`` makes of its chain.
 
         A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. It starts
-        from ``initial_noise_`` or from ``start``. With ``labels`` (n, n_classes) it has one step,
-        and these are diffused to ``timestep`` with that start as noise.
+        from ``initial_noise_`` or from ``start``; with ``labels`` (n, n_classes), from these
+        diffused to ``timestep`` with that start as noise.
         """
         start = (torch.tensor(self.initial_noise_) if start is None else start).float()
         device = prediction_device(self.device)
         n_draws = len(start)
         model = fitted_model(self).to(device).eval()
-        timesteps = model.timesteps(self.n_sampling_steps if labels is None else 1, start=timestep)
+        timesteps = model.timesteps(self.n_sampling_steps, start=timestep)
         noise = None
         if self.sampler == "ddpm":
             noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
@@ -339,22 +345,19 @@ class LabelDiffusionPredictor:
         )
 
 
-def labels_of_evidence(evidence, network):
+def labels_of_evidence(evidence, log_odds):
     """Return the timestep at which a diffused label carries ``evidence``, and labels that do.
 
     ``evidence`` (n_classes, n_classes) is log P(given label = column | true label = row), up to a
-    constant for each column. A diffused one-hot label has a log-odds of signal squared to noise
-    squared; the timestep is the one where this is nearest to the mean log-odds of given labels.
-    There, row i of the labels takes the place of given label i. Where all wrong labels are equally
-    likely, it is its one-hot label.
+    constant for each column. A diffused one-hot label has the ``log_odds`` of its timestep; that
+    timestep is taken where these are nearest to the mean log-odds of given labels. There, row i of
+    the labels takes the place of given label i. Where all wrong labels are equally likely, it is in
+    proportion to its one-hot label.
     """
-    n_classes = len(evidence)
     own = evidence.diagonal()
-    others = (evidence.sum(axis=0) - own) / max(n_classes - 1, 1)
-    alphas_cumprod = NoiseSchedule(network["noise_schedule"], network["n_timesteps"]).alphas_cumprod
-    log_odds = (alphas_cumprod / (1 - alphas_cumprod)).numpy()
-    log_odds_of_given = max((own - others).mean(), 1e-9)
-    timestep = np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin()
+    others = (evidence.sum(axis=0) - own) / max(len(evidence) - 1, 1)
+    log_odds_of_given = max((own - others).mean(), _NO_LOG_ODDS)
+    timestep = int(np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin())
     return timestep, (evidence - others).T / log_odds[timestep]
 
 

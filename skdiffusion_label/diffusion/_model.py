@@ -79,10 +79,15 @@ class LabelDiffusion(nn.Module):
             output = label_from_noise(y_t, output, t, self.schedule, prior_mean)
         return output.clamp(0, 1)
 
+    @property
+    def starting_timestep(self) -> int:
+        """The latest timestep at which a chain can start."""
+        least = _MIN_SIGNAL_OF_EPSILON if self.prediction_type == "epsilon" else 0.0
+        return first_timestep_with_signal(self.schedule, least)
+
     def timesteps(self, n_steps: int, *, start: int | None = None) -> list[int]:
-        """Return the timesteps of a chain of ``n_steps``, from the first at which it can start."""
-        if start is None and self.prediction_type == "epsilon":
-            start = first_timestep_with_signal(self.schedule, _MIN_SIGNAL_OF_EPSILON)
+        """Return the timesteps of a chain of ``n_steps``, from the latest one if not ``start``."""
+        start = self.starting_timestep if start is None else start
         return sampling_timesteps(self.schedule, n_steps, start=start)
 
     def denoise(

@@ -37,6 +37,11 @@ class NoiseSchedule(torch.nn.Module):
         """Number of timesteps."""
         return len(self.betas)
 
+    @property
+    def log_odds(self) -> Tensor:
+        """Log-odds (n_timesteps,) of its own class against another in a mean diffused label."""
+        return self.alphas_cumprod / (1 - self.alphas_cumprod)
+
     def signal_and_noise(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coefficients of label and noise at ``t`` (...,) as columns (..., 1)."""
         alphas_cumprod = self.alphas_cumprod[t].unsqueeze(-1)
