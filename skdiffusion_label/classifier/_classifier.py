@@ -17,7 +17,7 @@ from skdiffusion_label.classifier._prior import fit_prior
 from skdiffusion_label._torch import fitting_device, limited_threads
 from skdiffusion_label.classifier._training import train
 from skdiffusion_label.classifier._validation import check_encoder, check_training_data, hold_out
-from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
+from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
 
 
@@ -66,8 +66,7 @@ class LRADiffusionClassifier(
         Share of the features that are dropped while training, in [0, 1).
     n_timesteps : int, default=20
         Length of the diffusion process.
-    noise_schedule : {"linear", "cosine", "const", "quad", "sigmoid", "jsd", "cosine_anneal"}, \
-            default="linear"
+    noise_schedule : {"linear", "cosine"}, default="linear"
         How fast noise replaces the label; "cosine" as published.
     prediction_type : {"logits", "sample", "epsilon"}, default="logits"
         What the denoiser predicts: the label's logits under cross-entropy, the one-hot label under
@@ -101,10 +100,8 @@ class LRADiffusionClassifier(
         leave retrieval alone.
     warm_start : bool, default=False
         Continue from the weights of the previous ``fit``.
-    sampler : {"ddim", "ddpm"}, default="ddim"
-        Deterministic or stochastic denoising steps. This and the next may be set after ``fit``.
     n_sampling_steps : int, default=1
-        Number of denoising steps in prediction. With more than one, draws settle on single labels,
+        Number of denoising steps in prediction, which may be set after ``fit``. With more than one, draws settle on single labels,
         and it takes many draws for their mean to be a probability.
     n_draws : int or "mean", default=8
         Number of random starts over which probabilities are averaged. "mean" is the single most
@@ -217,7 +214,6 @@ class LRADiffusionClassifier(
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "warm_start": ["boolean"],
-        "sampler": [StrOptions(set(SAMPLERS))],
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left"), StrOptions({"mean"})],
         "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -257,7 +253,6 @@ class LRADiffusionClassifier(
         n_iter_no_change=30,
         class_weight=None,
         warm_start=False,
-        sampler="ddim",
         n_sampling_steps=1,
         n_draws=8,
         temperature="auto",
@@ -293,7 +288,6 @@ class LRADiffusionClassifier(
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.warm_start = warm_start
-        self.sampler = sampler
         self.n_sampling_steps = n_sampling_steps
         self.n_draws = n_draws
         self.temperature = temperature

@@ -161,7 +161,7 @@ class LabelDiffusionPredictor:
             return (proba.cumsum(dim=2) <= thresholds).sum(dim=2).clamp(max=n_classes - 1)
 
         inputs = self._transform(X)
-        codes = self._run_chains(inputs, draw_codes, start=start, noise_generator=generator)
+        codes = self._run_chains(inputs, draw_codes, start=start)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
     def purify_proba(self, X, y, timestep=None):
@@ -294,9 +294,7 @@ class LabelDiffusionPredictor:
         """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
         return torch.cat(self._run_chains(inputs, last), dim=1)
 
-    def _run_chains(
-        self, inputs, read_off, *, start=None, labels=None, timestep=None, noise_generator=None
-    ):
+    def _run_chains(self, inputs, read_off, *, start=None, labels=None, timestep=None):
         """Return for each block of rows what ``read_off`` makes of its chain.
 
         A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. It starts
@@ -308,9 +306,6 @@ class LabelDiffusionPredictor:
         n_draws = len(start)
         model = fitted_model(self).to(device).eval()
         timesteps = model.timesteps(self.n_sampling_steps, start=timestep)
-        noise = None
-        if self.sampler == "ddpm":
-            noise = self._step_noise(len(timesteps), start, noise_generator).to(device)
         start = start.to(device).unsqueeze(1)
         results = []
         # A power of two, which vector instructions divide without a rest to be rounded otherwise.
@@ -332,17 +327,9 @@ class LabelDiffusionPredictor:
                     y_t = add_noise(y_0, y_t, t, model.schedule, prior)
                 elif prior is not None:
                     y_t = y_t + prior
-                steps = model.denoise(y_t, timesteps, features, prior, self.sampler, noise, raw)
+                steps = model.denoise(y_t, timesteps, features, prior, raw)
                 results.append(read_off(y_0[:, :n_used].cpu().double() for y_0 in steps))
         return results
-
-    def _step_noise(self, n_steps, start, generator):
-        """Draw the noise that "ddpm" adds between steps, the same for all rows and calls."""
-        if generator is None:
-            generator = torch.Generator().manual_seed(self._sampling_seed)
-        return torch.randn(
-            (max(n_steps - 1, 0), *start.shape), generator=generator, dtype=start.dtype
-        )
 
 
 def labels_of_evidence(evidence, log_odds):

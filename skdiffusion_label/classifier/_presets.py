@@ -12,7 +12,6 @@ _COMMON = {
     "learning_rate": 1e-3,
     "weight_decay": 0.0,
     "ema_decay": 0.0,
-    "sampler": "ddim",
     "n_sampling_steps": 10,
     "n_draws": "mean",
     "temperature": 1.0,

@@ -34,7 +34,7 @@ _AUTO_N_EPOCHS = (3, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
 _MAX_TRUST_ROWS = 10_000
 # Besides the weights, what early stopping's judgement depends on.
-_JUDGED_BY = "sampler", "n_sampling_steps", "n_draws", "temperature"
+_JUDGED_BY = "n_sampling_steps", "n_draws", "temperature"
 
 
 def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, device):
@@ -50,7 +50,6 @@ def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, devi
     generator = make_generator(random_state)
     model = _initial_model(estimator, encoder, generator).to(device)
     estimator.initial_noise_ = starting_noise(estimator.n_draws, n_classes, generator).numpy()
-    estimator._sampling_seed = int(random_state.randint(np.iinfo(np.int32).max))
     estimator.temperature_ = (
         1.0 if estimator.temperature == "auto" else float(estimator.temperature)
     )
