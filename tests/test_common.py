@@ -38,7 +38,6 @@ CONFIGURATIONS = [
     },
     {
         "prediction_type": "logits",
-        "sampler": "ddpm",
         "n_sampling_steps": 4,
         "retrieval_space": "standardized",
     },
@@ -51,13 +50,11 @@ CONFIGURATIONS = [
     {"prediction_type": "sample", "n_sampling_steps": 4},
     {
         "prediction_type": "sample",
-        "sampler": "ddpm",
         "n_sampling_steps": 3,
         "label_weighting": "agreement",
         "prior": LogisticRegression(max_iter=1000),
     },
     {**EPSILON, "retrieval_space": "standardized"},
-    {**EPSILON, "sampler": "ddpm"},
 ]
 PUBLISHED_BUT_SMALL = {
     **published_settings("cifar"),

@@ -101,8 +101,7 @@ class LRADiffusionClassifier(
         Share of the features that are dropped while training, in [0, 1).
     n_timesteps : int, default=20
         Length of the diffusion process.
-    noise_schedule : {"linear", "cosine", "const", "quad", "sigmoid", "jsd", "cosine_anneal"}, \
-            default="linear"
+    noise_schedule : {"linear", "cosine"}, default="linear"
         How fast noise replaces the label; "cosine" as published.
     prediction_type : {"logits", "sample", "epsilon"}, default="logits"
         What the denoiser predicts: the label's logits under cross-entropy, the one-hot label under
@@ -132,7 +131,7 @@ class LRADiffusionClassifier(
     warm_start : bool, default=False
         Continue from the weights of the previous ``fit``.
     n_sampling_steps : int, default=1
-        Number of denoising steps in prediction. With more than one, draws settle on single labels,
+        Number of denoising steps in prediction, which may be set after ``fit``. With more than one, draws settle on single labels,
         and it takes many draws for their mean to be a probability.
     n_draws : int or "mean", default=8
         Number of random starts over which probabilities are averaged. "mean" is the single most

@@ -7,7 +7,7 @@ from skdiffusion_label.diffusion._forward import (
     label_from_noise,
     noise_from_label,
 )
-from skdiffusion_label.diffusion._model import PREDICTION_TYPES, SAMPLERS, LabelDiffusion
+from skdiffusion_label.diffusion._model import PREDICTION_TYPES, LabelDiffusion
 from skdiffusion_label.diffusion._readout import (
     class_probabilities,
     draw_probabilities,
@@ -15,9 +15,7 @@ from skdiffusion_label.diffusion._readout import (
 )
 from skdiffusion_label.diffusion._samplers import (
     ddim_steps,
-    ddpm_steps,
     first_timestep_with_signal,
-    forward_posterior,
     sampling_timesteps,
 )
 from skdiffusion_label.diffusion._schedule import NOISE_SCHEDULES, NoiseSchedule
@@ -32,7 +30,6 @@ from skdiffusion_label.diffusion._training import (
 __all__ = [
     "NOISE_SCHEDULES",
     "PREDICTION_TYPES",
-    "SAMPLERS",
     "LabelDenoiser",
     "LabelDiffusion",
     "NoiseSchedule",
@@ -43,11 +40,9 @@ __all__ = [
     "add_noise",
     "class_probabilities",
     "ddim_steps",
-    "ddpm_steps",
     "draw_probabilities",
     "first_timestep_with_signal",
     "fit_temperature",
-    "forward_posterior",
     "label_evidence",
     "label_from_noise",
     "noise_from_label",

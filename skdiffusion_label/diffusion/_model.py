@@ -10,14 +10,12 @@ from skdiffusion_label.diffusion._denoiser import Condition, LabelDenoiser
 from skdiffusion_label.diffusion._forward import add_noise, label_evidence, label_from_noise
 from skdiffusion_label.diffusion._samplers import (
     ddim_steps,
-    ddpm_steps,
     first_timestep_with_signal,
     sampling_timesteps,
 )
 from skdiffusion_label.diffusion._schedule import NoiseSchedule
 
 PREDICTION_TYPES = ("logits", "sample", "epsilon")
-SAMPLERS = {"ddim": ddim_steps, "ddpm": ddpm_steps}
 
 # A label computed from predicted noise is that noise's error divided by the signal: the last
 # timesteps of the cosine schedule, where the signal is next to nothing, say nothing about it.
@@ -79,10 +77,15 @@ class LabelDiffusion(nn.Module):
             output = label_from_noise(y_t, output, t, self.schedule, prior_mean)
         return output.clamp(0, 1)
 
+    @property
+    def starting_timestep(self) -> int:
+        """The latest timestep at which a chain can start."""
+        least = _MIN_SIGNAL_OF_EPSILON if self.prediction_type == "epsilon" else 0.0
+        return first_timestep_with_signal(self.schedule, least)
+
     def timesteps(self, n_steps: int, *, start: int | None = None) -> list[int]:
-        """Return the timesteps of a chain of ``n_steps``, from the first at which it can start."""
-        if start is None and self.prediction_type == "epsilon":
-            start = first_timestep_with_signal(self.schedule, _MIN_SIGNAL_OF_EPSILON)
+        """Return the timesteps of a chain of ``n_steps``, from the latest one if not ``start``."""
+        start = self.starting_timestep if start is None else start
         return sampling_timesteps(self.schedule, n_steps, start=start)
 
     def denoise(
@@ -91,22 +94,16 @@ class LabelDiffusion(nn.Module):
         timesteps: list[int],
         features: Tensor,
         prior_mean: Tensor | None = None,
-        sampler: str = "ddim",
-        noise: Tensor | None = None,
         inputs: Tensor | None = None,
     ) -> Iterator[Tensor]:
         """Yield the labels that a chain from ``y_t`` guesses at each step, both (draws, n, k).
 
         ``features`` (n, d), ``prior_mean`` (n, k) and the encoder's ``inputs`` (n, ...) are shared
-        by the draws, ``noise`` (n_steps - 1, draws, k) by the rows, so that no row's result depends
-        on another row.
+        by the draws.
         """
         condition = self.denoiser.encode(features, inputs)
 
         def predict_label(y_t: Tensor, t: Tensor) -> Tensor:
             return self.predict_label(y_t, t, condition, prior_mean)
 
-        noise = None if noise is None else noise.unsqueeze(2)
-        yield from SAMPLERS[sampler](
-            predict_label, y_t, timesteps, self.schedule, prior_mean, noise
-        )
+        return ddim_steps(predict_label, y_t, timesteps, self.schedule, prior_mean)

@@ -167,7 +167,7 @@ def train_denoiser(
     n_batches = max(1, min(n_batches, len(data) // (2 * processes.number)))
     # Logits know the diffused label's evidence beforehand: its early timesteps teach little, and
     # half of the rows are spent where prediction starts.
-    start = model.timesteps(1)[0] if model.prediction_type == "logits" else None
+    start = model.starting_timestep if model.prediction_type == "logits" else None
     while state.n_epochs < settings.n_epochs:
         model.train()
         total = torch.zeros((), device=data.features.device)

@@ -204,10 +204,9 @@ def test_log_probabilities_are_those_of_vanishing_probabilities_too(fast):
         assert_allclose(clf.predict_log_proba(X), np.log(proba))
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
-def test_stages_are_the_denoising_steps_and_end_with_the_prediction(sampler, fast, blobs):
+def test_stages_are_the_denoising_steps_and_end_with_the_prediction(fast, blobs):
     X, _, y = blobs
-    clf = LRADiffusionClassifier(**fast, sampler=sampler, n_sampling_steps=4).fit(X, y)
+    clf = LRADiffusionClassifier(**fast, n_sampling_steps=4).fit(X, y)
     stages = list(clf.staged_predict_proba(X))
     assert len(stages) == 4
     assert_array_equal(stages[-1], clf.predict_proba(X))
@@ -231,7 +230,7 @@ def test_nothing_is_predicted_before_fit(method, fast, blobs):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"n_timesteps": 5}, {"prediction_type": "sample", "sampler": "ddpm", "n_sampling_steps": 3}],
+    [{"n_timesteps": 5}, {"prediction_type": "sample", "n_sampling_steps": 3}],
 )
 def test_frequencies_of_sampled_labels_agree_with_probabilities(parameters, fast, blobs):
     X, _, y = blobs

@@ -14,9 +14,8 @@ from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.classifier import _prediction
 
 CONFIGURATIONS = [
-    {"prediction_type": prediction_type, "sampler": sampler, "n_sampling_steps": 4}
+    {"prediction_type": prediction_type, "n_sampling_steps": 4}
     for prediction_type in ("logits", "sample", "epsilon")
-    for sampler in ("ddim", "ddpm")
 ] + [
     {"encoder": "mlp", "temperature": "auto"},
     {"prior": LogisticRegression(), "n_sampling_steps": 3},

@@ -16,13 +16,15 @@ from sklearn.naive_bayes import GaussianNB
 from skdiffusion_label import LRADiffusionClassifier
 
 CONFIGURATIONS = [
-    {"sampler": "ddpm", "n_sampling_steps": 3},
+    {"prediction_type": "sample", "n_sampling_steps": 3},
     {"early_stopping": True, "temperature": "auto", "encoder": "mlp"},
     {"feature_extractor": PCA(3, random_state=0), "prior": GaussianNB()},
 ]
 
 
-@pytest.fixture(scope="module", params=CONFIGURATIONS, ids=["ddpm", "early_stopping", "nested"])
+@pytest.fixture(
+    scope="module", params=CONFIGURATIONS, ids=["several steps", "early_stopping", "nested"]
+)
 def persistent(request, fast, blobs):
     X, _, y = blobs
     return LRADiffusionClassifier(**fast, **request.param).fit(X, y)

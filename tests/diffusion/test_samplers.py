@@ -11,14 +11,11 @@ from torch import nn
 from skdiffusion_label.diffusion import (
     NOISE_SCHEDULES,
     PREDICTION_TYPES,
-    SAMPLERS,
     LabelDiffusion,
     NoiseSchedule,
     add_noise,
     ddim_steps,
-    ddpm_steps,
     first_timestep_with_signal,
-    forward_posterior,
     noise_from_label,
     sampling_timesteps,
 )
@@ -48,18 +45,14 @@ def normal(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-def run(sampler, n_steps, n_draws, prior_mean=None, schedule=COSINE):
+def run(n_steps, n_draws, prior_mean=None, schedule=COSINE):
     start = normal(n_draws, 3) + (0 if prior_mean is None else prior_mean)
-    noise = None
-    if sampler == "ddpm":
-        noise = normal(n_steps - 1, n_draws, 3, seed=1)
-    return SAMPLERS[sampler](
+    return ddim_steps(
         optimal_denoiser(schedule, prior_mean),
         start,
         sampling_timesteps(schedule, n_steps),
         schedule,
         prior_mean,
-        noise,
     )
 
 
@@ -68,8 +61,8 @@ def tolerance(samples, n_steps):
 
     Each step stands in the expected label for the random one, and so the state has too little
     spread and the next guess is too sure: the likelier class gains. That error is of first order
-    in the length of a step. Measured with 200,000 draws it is at most 0.42 / n_steps for both
-    samplers, with and without a prior. A single step starts where there is no signal and is exact.
+    in the length of a step. Measured with 200,000 draws it is at most 0.42 / n_steps, with
+    and without a prior. A single step starts where there is no signal and is exact.
     """
     standard_error = samples.std(dim=0) / len(samples) ** 0.5
     discretization = 0.0 if n_steps == 1 else 0.45 / n_steps
@@ -79,35 +72,26 @@ def tolerance(samples, n_steps):
 @WITH_AND_WITHOUT_PRIOR
 @pytest.mark.parametrize("n_steps", [1, 3, 7, 10, 300, 333, 1000])
 def test_ddim_recovers_class_probabilities(n_steps, prior_mean):
-    *_, y_0 = run("ddim", n_steps, n_draws=4000, prior_mean=prior_mean)
-    assert ((y_0.mean(dim=0) - PROBA).abs() < tolerance(y_0, n_steps)).all()
-
-
-@WITH_AND_WITHOUT_PRIOR
-@pytest.mark.parametrize("n_steps", [1, 3, 7, 10, 333, 1000])
-def test_ddpm_recovers_class_probabilities(n_steps, prior_mean):
-    *_, y_0 = run("ddpm", n_steps, n_draws=2000, prior_mean=prior_mean)
+    *_, y_0 = run(n_steps, n_draws=4000, prior_mean=prior_mean)
     assert ((y_0.mean(dim=0) - PROBA).abs() < tolerance(y_0, n_steps)).all()
 
 
 @pytest.mark.parametrize("name", NOISE_SCHEDULES)
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_samplers_recover_class_probabilities_under_every_schedule(sampler, name):
+def test_ddim_recovers_class_probabilities_under_every_schedule(name):
     schedule = NoiseSchedule(name, 200)
-    *_, y_0 = run(sampler, 200, 4000, PRIOR_MEAN, schedule)
+    *_, y_0 = run(200, 4000, PRIOR_MEAN, schedule)
     assert ((y_0.mean(dim=0) - PROBA).abs() < tolerance(y_0, 200)).all()
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_many_steps_end_in_one_class(sampler):
-    *_, y_0 = run(sampler, 100, n_draws=1000)
+def test_many_steps_end_in_one_class():
+    *_, y_0 = run(100, n_draws=1000)
     assert float(y_0.max(dim=1).values.min()) > 0.999
 
 
 def test_ddim_error_falls_at_first_order_in_the_length_of_a_step():
     # The same starts for all: random error cancels, and what differs is the discretization.
     def mean_label(n_steps):
-        *_, y_0 = run("ddim", n_steps, n_draws=20_000)
+        *_, y_0 = run(n_steps, n_draws=20_000)
         return y_0.mean(dim=0)
 
     limit = mean_label(200)
@@ -132,23 +116,7 @@ def test_ddim_is_the_published_update(prior_mean):
 
 
 @WITH_AND_WITHOUT_PRIOR
-def test_ddpm_steps_by_the_forward_posterior(prior_mean):
-    timesteps = sampling_timesteps(COSINE, 7)
-    predict_label = optimal_denoiser(COSINE, prior_mean)
-    y_t, noise = normal(20, 3), normal(6, 20, 3, seed=1)
-    steps = list(ddpm_steps(predict_label, y_t, timesteps, COSINE, prior_mean, noise))
-    assert len(steps) == 7
-    for i, t in enumerate(torch.tensor(timesteps)):
-        torch.testing.assert_close(steps[i], predict_label(y_t, t))
-        if i < 6:
-            t_next = torch.tensor(timesteps[i + 1])
-            mean, variance = forward_posterior(steps[i], y_t, t, t_next, COSINE, prior_mean)
-            y_t = mean + variance.sqrt() * noise[i]
-
-
-@WITH_AND_WITHOUT_PRIOR
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_denoiser_that_knows_the_label_gets_it_back(sampler, prior_mean):
+def test_denoiser_that_knows_the_label_gets_it_back(prior_mean):
     label = torch.eye(3, dtype=torch.float64)[[0, 2, 1, 1]]
     states = []
 
@@ -156,24 +124,19 @@ def test_denoiser_that_knows_the_label_gets_it_back(sampler, prior_mean):
         states.append((t, y_t))
         return label
 
-    noise = normal(9, 4, 3, seed=1)
     start = add_noise(label, normal(4, 3), torch.tensor(999), COSINE, prior_mean)
     timesteps = sampling_timesteps(COSINE, 10)
-    guesses = list(SAMPLERS[sampler](predict_label, start, timesteps, COSINE, prior_mean, noise))
+    guesses = list(ddim_steps(predict_label, start, timesteps, COSINE, prior_mean))
     assert all(torch.equal(guess, label) for guess in guesses)
-    if sampler == "ddim":
-        # Without randomness the chain stays on the line of the noise that it started with.
-        for t, y_t in states:
-            e = noise_from_label(y_t, label, t, COSINE, prior_mean)
-            torch.testing.assert_close(e, normal(4, 3))
+    # Without randomness the chain stays on the line of the noise that it started with.
+    for t, y_t in states:
+        e = noise_from_label(y_t, label, t, COSINE, prior_mean)
+        torch.testing.assert_close(e, normal(4, 3))
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_single_step_returns_the_first_guess(sampler):
+def test_single_step_returns_the_first_guess():
     start = normal(5, 3)
-    (y_0,) = SAMPLERS[sampler](
-        optimal_denoiser(COSINE, None), start, [700], COSINE, None, normal(0, 5, 3)
-    )
+    (y_0,) = ddim_steps(optimal_denoiser(COSINE, None), start, [700], COSINE)
     assert torch.equal(y_0, optimal_denoiser(COSINE, None)(start, torch.tensor(700)))
 
 
@@ -215,61 +178,6 @@ def test_timesteps_are_evenly_spaced():
 def test_more_steps_than_timesteps_visit_each_timestep_once():
     assert sampling_timesteps(NoiseSchedule("cosine", 5), 100) == [4, 3, 2, 1, 0]
     assert sampling_timesteps(COSINE, 100, start=2) == [2, 1, 0]
-
-
-@WITH_AND_WITHOUT_PRIOR
-@pytest.mark.parametrize("name", NOISE_SCHEDULES)
-def test_posterior_of_adjacent_steps_has_the_published_coefficients(name, prior_mean):
-    schedule = NoiseSchedule(name, 50)
-    y_0, y_t = normal(4, 3), normal(4, 3, seed=1)
-    for t in range(1, 50):
-        beta, a, a_prev = schedule.betas[t], *schedule.alphas_cumprod[[t, t - 1]]
-        alpha = 1 - beta
-        gamma_0 = beta * a_prev.sqrt() / (1 - a)
-        gamma_1 = (1 - a_prev) * alpha.sqrt() / (1 - a)
-        gamma_2 = 1 + (a.sqrt() - 1) * (alpha.sqrt() + a_prev.sqrt()) / (1 - a)
-        expected = gamma_0 * y_0 + gamma_1 * y_t
-        if prior_mean is not None:
-            expected = expected + gamma_2 * prior_mean
-        steps = (torch.tensor(t), torch.tensor(t - 1))
-        mean, variance = forward_posterior(y_0, y_t, *steps, schedule, prior_mean)
-        torch.testing.assert_close(mean, expected)
-        torch.testing.assert_close(variance, beta * (1 - a_prev) / (1 - a))
-
-
-@WITH_AND_WITHOUT_PRIOR
-@pytest.mark.parametrize(("t", "t_next"), [(1, 0), (9, 3), (40, 39), (49, 0), (49, 20)])
-def test_posterior_is_bayes_rule_of_gaussians_also_over_skipped_steps(t, t_next, prior_mean):
-    schedule = NoiseSchedule("cosine", 50)
-    y_0, y_t = normal(4, 3), normal(4, 3, seed=1)
-    prior = 0 if prior_mean is None else prior_mean
-    # y_next | y_0 ~ N(center, spread), y_t | y_next ~ N(root y_next + (1 - root) prior, added).
-    signal = schedule.alphas_cumprod[t_next].sqrt()
-    center, spread = signal * y_0 + (1 - signal) * prior, 1 - signal**2
-    alpha = (1 - schedule.betas[t_next + 1 : t + 1]).prod()
-    root, added = alpha.sqrt(), 1 - alpha
-    precision = 1 / spread + alpha / added
-    expected = (center / spread + root * (y_t - (1 - root) * prior) / added) / precision
-    steps = (torch.tensor(t), torch.tensor(t_next))
-    mean, variance = forward_posterior(y_0, y_t, *steps, schedule, prior_mean)
-    torch.testing.assert_close(mean, expected)
-    torch.testing.assert_close(variance, 1 / precision)
-
-
-@WITH_AND_WITHOUT_PRIOR
-def test_posterior_of_the_true_label_keeps_the_law_of_the_forward_process(prior_mean):
-    n_draws, t, t_next = 20_000, torch.tensor(40), torch.tensor(15)
-    schedule = NoiseSchedule("cosine", 50)
-    y_0 = torch.eye(3, dtype=torch.float64)[0].expand(n_draws, 3)
-    y_t = add_noise(y_0, normal(n_draws, 3), t, schedule, prior_mean)
-    mean, variance = forward_posterior(y_0, y_t, t, t_next, schedule, prior_mean)
-    y_next = mean + variance.sqrt() * normal(n_draws, 3, seed=1)
-    expected = add_noise(y_0[0], torch.zeros(3), t_next, schedule, prior_mean)
-    total_variance = float(1 - schedule.alphas_cumprod[t_next])
-    error = (y_next.mean(dim=0) - expected).abs().max()
-    assert error < 4 * (total_variance / n_draws) ** 0.5
-    error = (y_next.var(dim=0) - total_variance).abs().max()
-    assert error < 4 * total_variance * (2 / n_draws) ** 0.5
 
 
 @pytest.mark.parametrize("min_signal", [0.05, 0.15, 0.5, 0.9])
@@ -333,19 +241,15 @@ def true_states(t, n_draws, prior_means):
 
 @PREDICTIONS
 @pytest.mark.parametrize("n_steps", [1, 100])
-@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("prior_means", [None, PRIOR_MEANS], ids=["no prior", "prior"])
-def test_model_recovers_class_probabilities_of_each_row(
-    prediction_type, n_steps, sampler, prior_means
-):
+def test_model_recovers_class_probabilities_of_each_row(prediction_type, n_steps, prior_means):
     n_draws = 2000
     model = optimal_model(prediction_type)
     timesteps = model.timesteps(n_steps)
     features = FEATURES if prior_means is None else FEATURES_WITH_PRIOR
     # Chains of predicted noise begin where some signal is left, and need it in their start.
     start = true_states(timesteps[0], n_draws, prior_means)
-    noise = normal(n_steps - 1, n_draws, 3, seed=1)
-    *_, y_0 = model.denoise(start, timesteps, features, prior_means, sampler, noise)
+    *_, y_0 = model.denoise(start, timesteps, features, prior_means)
     assert y_0.shape == (n_draws, 2, 3)
     for row in range(2):
         error = (y_0[:, row].mean(dim=0) - ROWS[row]).abs()
@@ -367,15 +271,14 @@ def test_chain_of_predicted_noise_started_from_noise_alone_is_little_biased(prio
         assert (error < tolerance(y_0[:, row], 100) + bias).all()
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_prediction_types_agree_where_they_say_the_same(sampler):
+def test_prediction_types_agree_where_they_say_the_same():
     timesteps = optimal_model("epsilon").timesteps(20)
-    start, noise = true_states(timesteps[0], 50, PRIOR_MEANS), normal(19, 50, 3, seed=1)
+    start = true_states(timesteps[0], 50, PRIOR_MEANS)
     labels = [
         torch.stack(
             list(
                 optimal_model(prediction_type).denoise(
-                    start, timesteps, FEATURES_WITH_PRIOR, PRIOR_MEANS, sampler, noise
+                    start, timesteps, FEATURES_WITH_PRIOR, PRIOR_MEANS
                 )
             )
         )
@@ -385,15 +288,14 @@ def test_prediction_types_agree_where_they_say_the_same(sampler):
     torch.testing.assert_close(labels[2], labels[0], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_rows_denoised_alone_and_together_agree(sampler):
+def test_rows_denoised_alone_and_together_agree():
     model = optimal_model("logits")
     timesteps = model.timesteps(10)
-    start, noise = normal(6, 2, 3), normal(9, 6, 3, seed=1)
-    *_, together = model.denoise(start, timesteps, FEATURES, None, sampler, noise)
+    start = normal(6, 2, 3)
+    *_, together = model.denoise(start, timesteps, FEATURES)
     for row in range(2):
         alone = [row]
-        *_, y_0 = model.denoise(start[:, alone], timesteps, FEATURES[alone], None, sampler, noise)
+        *_, y_0 = model.denoise(start[:, alone], timesteps, FEATURES[alone])
         torch.testing.assert_close(y_0, together[:, alone])
 
 
@@ -417,10 +319,3 @@ def test_only_chains_of_predicted_noise_start_late():
     assert float(COSINE.alphas_cumprod[start + 1].sqrt()) < 0.15
     assert len(rest) == 9
     assert optimal_model("epsilon").timesteps(10, start=500)[0] == 500
-
-
-def test_ddpm_of_several_steps_needs_noise():
-    schedule = NoiseSchedule("cosine", 10)
-    steps = ddpm_steps(lambda y_t, t: y_t, torch.zeros(1, 2), [9, 0], schedule)
-    with pytest.raises(ValueError, match="noise must be given"):
-        list(steps)

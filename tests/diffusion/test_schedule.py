@@ -5,7 +5,13 @@ import torch
 
 from skdiffusion_label.diffusion import NOISE_SCHEDULES, NoiseSchedule
 
-N_TIMESTEPS = [1, 2, 10, 100, 1000]
+N_TIMESTEPS = [1, 2, 3, 5, 10, 19, 20, 50, 100, 1000]
+
+
+def betas(schedule):
+    """Return the share of noise that each step adds."""
+    signal = torch.cat([torch.ones(1, dtype=torch.float64), schedule.alphas_cumprod])
+    return 1 - signal[1:] / signal[:-1]
 
 
 def test_cosine_schedule_has_the_published_values():
@@ -15,9 +21,9 @@ def test_cosine_schedule_has_the_published_values():
         digits = len(str(value)) - 2
         assert float(schedule.alphas_cumprod[t]) == pytest.approx(value, abs=0.5 * 10**-digits)
     assert float(schedule.alphas_cumprod[999]) == pytest.approx(2.4e-9, rel=0.03)
-    assert float(schedule.betas[0]) == pytest.approx(4.13e-5, rel=2e-3)
-    assert float(schedule.betas[998]) == pytest.approx(0.75, abs=5e-3)
-    assert float(schedule.betas[999]) == 0.999
+    assert float(betas(schedule)[0]) == pytest.approx(4.13e-5, rel=2e-3)
+    assert float(betas(schedule)[998]) == pytest.approx(0.75, abs=5e-3)
+    assert float(betas(schedule)[999]) == pytest.approx(0.999)
 
 
 @pytest.mark.parametrize("n_timesteps", N_TIMESTEPS)
@@ -34,14 +40,6 @@ def test_cosine_signal_is_the_closed_form(n_timesteps):
 
 
 @pytest.mark.parametrize("n_timesteps", N_TIMESTEPS)
-def test_jsd_signal_falls_linearly(n_timesteps):
-    # prod_{s <= t} (1 - 1 / (T - s)) telescopes to (T - t - 1) / T.
-    schedule = NoiseSchedule("jsd", n_timesteps)
-    linear = 1 - torch.arange(1, n_timesteps, dtype=torch.float64) / n_timesteps
-    torch.testing.assert_close(schedule.alphas_cumprod[:-1], linear)
-
-
-@pytest.mark.parametrize("n_timesteps", N_TIMESTEPS)
 @pytest.mark.parametrize("name", NOISE_SCHEDULES)
 def test_signal_falls_strictly_within_zero_and_one(name, n_timesteps):
     alphas_cumprod = NoiseSchedule(name, n_timesteps).alphas_cumprod
@@ -54,30 +52,26 @@ def test_signal_falls_strictly_within_zero_and_one(name, n_timesteps):
 
 @pytest.mark.parametrize("n_timesteps", N_TIMESTEPS)
 @pytest.mark.parametrize("name", NOISE_SCHEDULES)
-def test_signal_is_the_cumulative_product_of_alphas(name, n_timesteps):
-    schedule = NoiseSchedule(name, n_timesteps)
-    product = 1.0
-    for t in range(n_timesteps):
-        assert 0 < float(schedule.betas[t]) <= 0.999
-        product *= 1 - float(schedule.betas[t])
-        assert float(schedule.alphas_cumprod[t]) == pytest.approx(product, rel=1e-9)
+def test_signal_falls_alike_however_many_timesteps_there_are(name, n_timesteps):
+    signal = NoiseSchedule(name, n_timesteps).alphas_cumprod.sqrt()
+    of_a_thousand = NoiseSchedule(name, 1000).alphas_cumprod.sqrt()
+    moments = torch.arange(1, n_timesteps + 1) * 1000 // n_timesteps - 1
+    # Twenty linear steps leave a little less than a thousand do, and three are not at thirds of 20.
+    torch.testing.assert_close(signal, of_a_thousand[moments], atol=0.08, rtol=0)
 
 
-@pytest.mark.parametrize("n_timesteps", [10, 100, 1000])
+@pytest.mark.parametrize("n_timesteps", N_TIMESTEPS)
 @pytest.mark.parametrize("name", NOISE_SCHEDULES)
 def test_process_ends_close_to_pure_noise(name, n_timesteps):
-    assert float(NoiseSchedule(name, n_timesteps).alphas_cumprod[-1]) < 0.02
+    assert float(NoiseSchedule(name, n_timesteps).alphas_cumprod[-1]) <= 0.0011
 
 
-@pytest.mark.parametrize("name", ["linear", "quad", "sigmoid", "cosine_anneal", "const"])
-def test_betas_at_a_thousand_timesteps_run_from_1e_4_to_2e_2(name):
-    betas = NoiseSchedule(name, 1000).betas
-    first = 0.02 if name == "const" else 1e-4
-    # CARD's sigmoid runs over [-6, 6], and so misses both ends by a quarter of a percent.
-    tolerance = 0.02 / (1 + math.exp(6)) if name == "sigmoid" else 1e-12
-    assert float(betas[0]) == pytest.approx(first, abs=tolerance)
-    assert float(betas[-1]) == pytest.approx(0.02, abs=tolerance)
-    assert (betas.diff() >= 0).all()
+@pytest.mark.parametrize("n_timesteps", [20, 100, 1000])
+def test_linear_betas_run_from_1e_4_to_2e_2_in_proportion_to_the_length_of_a_step(n_timesteps):
+    shares = betas(NoiseSchedule("linear", n_timesteps)) * n_timesteps / 1000
+    assert float(shares[0]) == pytest.approx(1e-4)
+    assert float(shares[-1]) == pytest.approx(0.02, rel=2e-3)  # the last of 20 is cut at .999
+    torch.testing.assert_close(shares[1:-1].diff(), (shares[2] - shares[1]).expand(n_timesteps - 3))
 
 
 def test_signal_and_noise_are_columns_that_conserve_variance():
@@ -98,12 +92,12 @@ def test_coefficients_have_the_dtype_of_the_labels():
 
 def test_schedule_moves_with_its_module_and_stays_out_of_the_state():
     schedule = NoiseSchedule("cosine", 10)
-    assert dict(schedule.named_buffers()).keys() == {"betas", "alphas_cumprod"}
+    assert dict(schedule.named_buffers()).keys() == {"alphas_cumprod"}
     assert not schedule.state_dict()
     with torch.device("meta"):
         assert NoiseSchedule("cosine", 10).alphas_cumprod.device.type == "cpu"
 
 
 def test_unknown_schedule_is_named_in_the_error():
-    with pytest.raises(ValueError, match="noise_schedule must be one of .*'cosine'.*got 'cubic'"):
-        NoiseSchedule("cubic", 10)
+    with pytest.raises(ValueError, match="noise_schedule must be one of .*'cosine'.*got 'const'"):
+        NoiseSchedule("const", 10)
