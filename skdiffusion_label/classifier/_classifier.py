@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skdiffusion_label.classifier._inputs import DenoiserInputs
-from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor
+from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor, row_fingerprints
 from skdiffusion_label.classifier._prior import fit_prior
 from skdiffusion_label._torch import fitting_device, limited_threads
 from skdiffusion_label.classifier._training import train
@@ -339,6 +339,7 @@ class LRADiffusionClassifier(
         held_out = hold_out(self, sample_weight, random_state)
         weight = sample_weight - held_out
         standardized = self._standardize(features, weight)
+        self._fingerprints = row_fingerprints(features)
         self._retrieve(features, standardized, y, weight, neighbors, random_state)
         inputs = self._fit_condition(features, standardized, y, weight, raw, random_state)
         with limited_threads(self.n_jobs):

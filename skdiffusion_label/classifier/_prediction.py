@@ -32,6 +32,10 @@ from skdiffusion_label.retrieval import neighbors_graph
 # another shape may sum in another order, and a row's result would depend on the number of rows.
 _ROWS_PER_BLOCK = 512
 
+# Share of a row's norm by which it may have moved: features in single precision, or of a network on
+# another device, move by about 1e-7, and what moves by less than this has the same neighbors.
+_SAME_ROW = 1e-5
+
 
 def starting_noise(n_draws, n_classes, generator):
     """Draw starts (n_draws, n_classes) in mirrored pairs, or the mean itself for "mean"."""
@@ -39,6 +43,13 @@ def starting_noise(n_draws, n_classes, generator):
         return torch.zeros(1, n_classes, dtype=torch.float64)
     half = torch.randn((n_draws + 1) // 2, n_classes, generator=generator, dtype=torch.float64)
     return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
+
+
+def row_fingerprints(features):
+    """Return each row's norm, and its sum by weights that differ between columns: (n_samples, 2)."""
+    features = np.asarray(features, dtype=np.float64)
+    weights = np.cos(np.arange(1, features.shape[1] + 1))
+    return np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1)
 
 
 def last(steps):
@@ -241,13 +252,20 @@ class LabelDiffusionPredictor:
         Raises
         ------
         ValueError
-            If ``X`` has another number of rows than the training data.
+            If ``X`` has another number of rows than the training data, or other rows at some
+            position, beyond what single precision rounds.
         """
         check_is_fitted(self)
         features = self._extract_features(X)
-        if len(features) != len(self.neighbors_):
+        n_rows = len(self.neighbors_)
+        if len(features) != n_rows:
+            raise ValueError(f"X must be the {n_rows} training rows, got {len(features)} rows.")
+        moved = np.abs(row_fingerprints(features) - self._fingerprints)
+        is_other = (moved > _SAME_ROW * self._fingerprints[:, :1]).any(axis=1)
+        if is_other.any():
             raise ValueError(
-                f"X must be the {len(self.neighbors_)} training rows, got {len(features)} rows."
+                f"X must be the {n_rows} training rows in the same order, got another row "
+                f"{is_other.argmax()}."
             )
         return neighbors_graph(features, self.neighbors_, metric=self.metric)
 
