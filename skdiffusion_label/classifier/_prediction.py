@@ -46,7 +46,7 @@ def starting_noise(n_draws, n_classes, generator):
 
 
 def row_fingerprints(features):
-    """Return each row's norm, and its sum by weights that differ between columns: (n_samples, 2)."""
+    """Return each row's norm and its sum by fixed weights of the columns, (n_samples, 2)."""
     features = np.asarray(features, dtype=np.float64)
     weights = np.cos(np.arange(1, features.shape[1] + 1))
     return np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1)
