@@ -49,7 +49,7 @@ class Chains:
         """
         model = self.model.eval()
         start = (torch.tensor(self.initial_noise) if start is None else start).float()
-        device = model.schedule.betas.device
+        device = model.schedule.alphas_cumprod.device
         timesteps = model.timesteps(self.n_steps, start=timestep)
         # A power of two, which vector instructions divide without a rest to be rounded otherwise.
         n_rows = 2 ** int(math.log2(max(1, _ROWS_PER_BLOCK // len(start))))

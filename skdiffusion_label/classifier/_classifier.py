@@ -131,8 +131,8 @@ class LRADiffusionClassifier(
     warm_start : bool, default=False
         Continue from the weights of the previous ``fit``.
     n_sampling_steps : int, default=1
-        Number of denoising steps in prediction, which may be set after ``fit``. With more than one, draws settle on single labels,
-        and it takes many draws for their mean to be a probability.
+        Number of denoising steps in prediction, which may be set after ``fit``. With more than one,
+        draws settle on single labels, and it takes many draws for their mean to be a probability.
     n_draws : int or "mean", default=8
         Number of random starts over which probabilities are averaged. "mean" is the single most
         likely start, as published.

@@ -2,11 +2,13 @@
 
 import numbers
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, indexable
 
 from skdiffusion_label.cleaning._transition import confident_transition
 
@@ -37,9 +39,22 @@ def purifies(estimator):
     return hasattr(final, "purify_proba")
 
 
-def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params):
+def _seeded(estimator, random_state):
+    """Return a clone whose missing seeds are drawn from ``random_state``, if that is one itself."""
+    estimator = clone(estimator)
+    if random_state is None:
+        return estimator
+    random_state = check_random_state(random_state)
+    for name, value in sorted(estimator.get_params().items(), key=itemgetter(0)):
+        if value is None and f"__{name}".endswith("__random_state"):
+            seed = int(random_state.randint(np.iinfo(np.int32).max))
+            estimator.set_params(**{name: seed})
+    return estimator
+
+
+def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, random_state):
     """Fit a classifier that purifies labels, once and on all rows."""
-    fitted = clone(estimator).fit(X, y, **fit_params)
+    fitted = _seeded(estimator, random_state).fit(X, y, **fit_params)
     final = fitted
     if isinstance(fitted, Pipeline):
         final = fitted[-1]
@@ -60,11 +75,13 @@ def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_st
     """Let each row be judged by a clone that has not seen its label."""
     if isinstance(cv, numbers.Integral):
         cv = StratifiedKFold(cv, shuffle=True, random_state=random_state)
+    (X,) = indexable(X)
+    folds = list(check_cv(cv, y, classifier=True).split(X, y))
     proba = cross_val_predict(
-        estimator,
+        _seeded(estimator, random_state),
         X,
         y,
-        cv=check_cv(cv, y, classifier=True),
+        cv=folds,
         method="predict_proba",
         n_jobs=n_jobs,
         params=fit_params,

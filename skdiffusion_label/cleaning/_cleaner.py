@@ -7,7 +7,6 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
 from sklearn.utils import (
     _safe_indexing,
     assert_all_finite,
-    check_random_state,
     column_or_1d,
     indexable,
 )
@@ -49,7 +48,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
     n_jobs : int, default=None
         Folds that are fitted at once.
     random_state : int, RandomState instance or None, default=None
-        Seed of the default estimator, or of the folds.
+        Seed of the folds, and of the classifier and its parts where these have none of their own.
 
     Attributes
     ----------
@@ -150,11 +149,10 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         self.classes_, y_codes = np.unique(y, return_inverse=True)
         (X,) = indexable(X)
         if purifies(estimator):
-            beliefs = beliefs_of_one_fit(estimator, X, y, y_codes, fit_params)
+            beliefs = beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, self.random_state)
         else:
-            random_state = check_random_state(self.random_state)
             beliefs = beliefs_of_folds(
-                estimator, X, y, y_codes, fit_params, self.cv, self.n_jobs, random_state
+                estimator, X, y, y_codes, fit_params, self.cv, self.n_jobs, self.random_state
             )
         if self.annotations_ is not None:
             beliefs = beliefs_with_annotations(beliefs, self.annotations_, self.classes_)

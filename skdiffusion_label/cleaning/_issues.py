@@ -47,7 +47,7 @@ def find_label_issues(
     n_jobs : int, default=None
         Folds that are fitted at once.
     random_state : int, RandomState instance or None, default=None
-        Shuffles the folds.
+        Seed of the folds, and of ``estimator`` and its parts where these have none of their own.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 from torchvision.transforms import v2
 
-from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label import LRADiffusionImageClassifier
 from skdiffusion_label.classifier import _training as training
 
 SETTINGS = {"hidden_size": 16, "max_iter": 6, "batch_size": 32, "random_state": 0}
@@ -65,7 +65,7 @@ def count_epochs(monkeypatch):
     "parameters",
     [
         {},
-        {"early_stopping": True, "dropout": 0.5},
+        {"n_iter_no_change": 30, "dropout": 0.5},
         {"prediction_type": "sample", "n_sampling_steps": 3},
         {"encoder": lambda: nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())},
     ],
@@ -75,7 +75,7 @@ def count_epochs(monkeypatch):
 def test_interrupted_fit_ends_like_an_unbroken_one(
     parameters, n_epochs, blobs, tmp_path, monkeypatch
 ):
-    clf = LRADiffusionClassifier(**SETTINGS, **parameters)
+    clf = LRADiffusionImageClassifier(**SETTINGS, **parameters)
     unbroken = clone(clf).fit(*blobs)
     clf.set_params(checkpoint_dir=tmp_path)
     fit_and_die(clone(clf), blobs, n_epochs, monkeypatch)
@@ -91,8 +91,8 @@ def test_interrupted_fit_ends_like_an_unbroken_one(
 
 
 def test_fit_that_has_stopped_early_is_not_trained_on(blobs, tmp_path, monkeypatch):
-    clf = LRADiffusionClassifier(**{**SETTINGS, "max_iter": 50}, early_stopping=True)
-    clf.set_params(checkpoint_dir=tmp_path, n_iter_no_change=2, warmup_fraction=0.0)
+    clf = LRADiffusionImageClassifier(**{**SETTINGS, "max_iter": 50}, n_iter_no_change=30)
+    clf.set_params(checkpoint_dir=tmp_path, n_iter_no_change=2)
     first = clone(clf).fit(*blobs)
     assert first.n_iter_ < 50
     epochs = count_epochs(monkeypatch)
@@ -111,7 +111,7 @@ def test_another_encoder_starts_from_the_beginning(change, tmp_path, monkeypatch
     pixels = np.arange(60) * 4 % 250
     y = np.arange(60) % 2
     layers = [nn.Flatten(), nn.Linear(48, 8), nn.ReLU()]
-    clf = LRADiffusionClassifier(
+    clf = LRADiffusionImageClassifier(
         FunctionTransformer(lambda X: np.arange(60)[:, None]),  # the same for all images
         encoder=nn.Sequential(*layers),
         encoder_transform=v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]),
@@ -138,7 +138,7 @@ def test_another_encoder_starts_from_the_beginning(change, tmp_path, monkeypatch
     ids=str,
 )
 def test_another_fit_starts_from_the_beginning(change, blobs, tmp_path, monkeypatch):
-    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
     clone(clf).fit(*blobs)
     X, y = blobs
     if change == "X":
@@ -154,7 +154,7 @@ def test_another_fit_starts_from_the_beginning(change, blobs, tmp_path, monkeypa
 
 
 def test_folds_of_a_cross_validation_keep_apart(blobs, tmp_path, monkeypatch):
-    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=str(tmp_path / "new" / "folder"))
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=str(tmp_path / "new" / "folder"))
     first = cross_val_score(clf, *blobs, cv=3)
     epochs = count_epochs(monkeypatch)
     assert_array_equal(cross_val_score(clf, *blobs, cv=3), first)
@@ -177,13 +177,13 @@ class StopAfter:
 
 
 def test_a_callback_s_stop_is_the_end_of_the_fit(blobs, tmp_path):
-    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
     for _ in range(2):
         assert clf.set_callbacks(StopAfter(3)).fit(*blobs).n_iter_ == 3
 
 
 def test_what_is_gone_on_from_is_said(blobs, tmp_path, monkeypatch, capsys):
-    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path, verbose=1)
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path, verbose=1)
     fit_and_die(clone(clf), blobs, 2, monkeypatch)
     assert "Going on" not in capsys.readouterr().out
     clf.fit(*blobs)
@@ -192,18 +192,18 @@ def test_what_is_gone_on_from_is_said(blobs, tmp_path, monkeypatch, capsys):
 
 def test_home_folder_may_be_abbreviated(blobs, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    LRADiffusionClassifier(**SETTINGS, checkpoint_dir="~/states").fit(*blobs)
+    LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir="~/states").fit(*blobs)
     assert len(list((tmp_path / "states").glob("*.pt"))) == 1
 
 
 def test_nothing_is_written_unless_asked(blobs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    LRADiffusionClassifier(**SETTINGS).fit(*blobs)
+    LRADiffusionImageClassifier(**SETTINGS).fit(*blobs)
     assert os.listdir(tmp_path) == []
 
 
 def test_damaged_checkpoint_is_named(blobs, tmp_path):
-    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path).fit(*blobs)
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path).fit(*blobs)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match=f"checkpoint {path} cannot be read; delete it"):
@@ -211,7 +211,7 @@ def test_damaged_checkpoint_is_named(blobs, tmp_path):
 
 
 def test_kill_while_writing_leaves_the_previous_state(blobs, tmp_path, monkeypatch):
-    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
     unbroken = clone(clf).set_params(checkpoint_dir=None).fit(*blobs)
     save, n_saved = torch.save, []
 
@@ -232,7 +232,7 @@ def test_kill_while_writing_leaves_the_previous_state(blobs, tmp_path, monkeypat
 
 
 def test_a_fit_that_dies_leaves_no_half_trained_estimator(blobs, tmp_path, monkeypatch):
-    clf = LRADiffusionClassifier(**SETTINGS, early_stopping=True, checkpoint_dir=tmp_path)
+    clf = LRADiffusionImageClassifier(**SETTINGS, n_iter_no_change=30, checkpoint_dir=tmp_path)
     fit_and_die(clf, blobs, 2, monkeypatch)
     for method in (clf.predict, clf.predict_proba):
         with pytest.raises(NotFittedError):
@@ -240,7 +240,7 @@ def test_a_fit_that_dies_leaves_no_half_trained_estimator(blobs, tmp_path, monke
 
 
 def test_threads_may_run_the_same_fit(blobs, tmp_path):
-    clf = LRADiffusionClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
     expected = clone(clf).set_params(checkpoint_dir=None).fit(*blobs).predict_proba(blobs[0])
     with ThreadPoolExecutor(4) as pool:
         for fitted in pool.map(lambda _: clone(clf).fit(*blobs), range(4)):

@@ -301,6 +301,17 @@ def test_graph_holds_the_distances_to_the_neighbors(metric, fast, blobs):
 def test_graph_is_that_of_the_training_rows(fitted, blobs):
     with pytest.raises(ValueError, match="X must be the 200 training rows, got 3 rows"):
         fitted.kneighbors_graph(blobs[0][:3])
+    swapped = np.arange(200)
+    swapped[[17, 90]] = swapped[[90, 17]]
+    with pytest.raises(ValueError, match="X must .* in the same order, got another row 17"):
+        fitted.kneighbors_graph(blobs[0][swapped])
+    with pytest.raises(ValueError, match="X must .* in the same order, got another row 5"):
+        fitted.kneighbors_graph(blobs[0] + 0.01 * (np.arange(200) >= 5)[:, None])
+
+
+def test_graph_takes_training_rows_of_another_precision(fitted, blobs):
+    single = fitted.kneighbors_graph(blobs[0].astype(np.float32))
+    assert_allclose(single.toarray(), fitted.kneighbors_graph(blobs[0]).toarray(), atol=1e-5)
 
 
 # Purified labels

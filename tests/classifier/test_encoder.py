@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
-from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label import LRADiffusionImageClassifier
 from skdiffusion_label.embedding import UnreadableImageError
 
 FAST = {"hidden_size": 32, "max_iter": 3, "batch_size": 64, "random_state": 0}
@@ -87,7 +87,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def fitted(images):
-    return LRADiffusionClassifier(MeanColor(), encoder=conv_net, **FAST).fit(*images)
+    return LRADiffusionImageClassifier(MeanColor(), encoder=conv_net, **FAST).fit(*images)
 
 
 def test_joint_encoder_learns_what_frozen_features_lack():
@@ -97,7 +97,7 @@ def test_joint_encoder_learns_what_frozen_features_lack():
     y_given = np.where(rng.random(600) < 0.2, rng.integers(4, size=600), y)
     settings = {"hidden_size": 32, "max_iter": 30, "weight_decay": 0.01, "random_state": 0}
     frozen, joint = (
-        LRADiffusionClassifier(MeanColor(), encoder=encoder, **settings)
+        LRADiffusionImageClassifier(MeanColor(), encoder=encoder, **settings)
         .fit(X, y_given)
         .score(X_test, y_test)
         for encoder in ("mlp", conv_net)
@@ -110,7 +110,7 @@ def test_every_weight_of_the_encoder_is_trained_and_the_given_module_is_not(imag
     X, y = images
     module = conv_net()
     before = copy.deepcopy(module.state_dict())
-    clf = LRADiffusionClassifier(
+    clf = LRADiffusionImageClassifier(
         MeanColor(), encoder=module, hidden_size=16, max_iter=1, weight_decay=0.0, random_state=0
     ).fit(X, y)
     for name, value in module.state_dict().items():
@@ -124,7 +124,7 @@ def test_frozen_and_unused_weights_of_the_encoder_stay(images):
     module = conv_net()
     module[0].weight.requires_grad_(False)
     module.register_parameter("unused", nn.Parameter(torch.ones(3)))
-    clf = LRADiffusionClassifier(
+    clf = LRADiffusionImageClassifier(
         MeanColor(), encoder=module, hidden_size=16, max_iter=1, weight_decay=0.0, random_state=0
     ).fit(*images)
     assert torch.equal(clf.encoder_[0].weight, module[0].weight)
@@ -136,7 +136,7 @@ def test_encoder_of_another_width_is_brought_to_the_hidden_size(images):
     X, y = images
     widths = {}
     for hidden_size in (16, 24):
-        clf = LRADiffusionClassifier(
+        clf = LRADiffusionImageClassifier(
             MeanColor(), encoder=conv_net, **{**FAST, "hidden_size": hidden_size, "max_iter": 1}
         ).fit(X, y)
         widths[hidden_size] = len(clf.encoder_)
@@ -157,7 +157,7 @@ def test_random_weights_and_augmentation_follow_from_random_state_alone(images):
 
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     first, same, other, in_workers = (
-        LRADiffusionClassifier(
+        LRADiffusionImageClassifier(
             MeanColor(),
             encoder=conv_net,
             encoder_transform=(noisy, plain),
@@ -181,7 +181,7 @@ def test_dropout_in_the_encoder_follows_from_random_state_alone(images, tmp_path
         return nn.Sequential(*conv_net(), nn.Dropout(0.5))
 
     def fit(random_state=0, **parameters):
-        clf = LRADiffusionClassifier(MeanColor(), encoder=dropping_net, **FAST)
+        clf = LRADiffusionImageClassifier(MeanColor(), encoder=dropping_net, **FAST)
         return clf.set_params(random_state=random_state, **parameters).fit(X, y)
 
     state = torch.get_rng_state()
@@ -254,7 +254,7 @@ def test_unusual_modules_are_trained(make):
     X, y = make_blobs(200, centers=3, n_features=4, random_state=0)
     settings = {"hidden_size": 16, "max_iter": 3, "batch_size": 50, "random_state": 0}
     clf, untrained = (
-        LRADiffusionClassifier(
+        LRADiffusionImageClassifier(
             encoder=make, **settings, weight_decay=0.0, learning_rate=learning_rate
         ).fit(X, y)
         for learning_rate in (1e-2, 1e-12)
@@ -277,7 +277,7 @@ def test_recomputed_gradients_are_those_of_the_plain_module():
     X, y = make_blobs(200, centers=3, n_features=4, random_state=0)
     settings = {"hidden_size": 16, "max_iter": 3, "random_state": 0}
     plain, recomputed = (
-        LRADiffusionClassifier(encoder=make, **settings).fit(X, y)
+        LRADiffusionImageClassifier(encoder=make, **settings).fit(X, y)
         for make in (lambda: nn.Linear(4, 16), Recomputing)
     )
     assert recomputed.loss_curve_ == plain.loss_curve_
@@ -286,7 +286,7 @@ def test_recomputed_gradients_are_those_of_the_plain_module():
 def test_factory_may_return_the_same_module_each_time(images):
     module = conv_net().double()
     before = copy.deepcopy(module.state_dict())
-    LRADiffusionClassifier(MeanColor(), encoder=lambda: module, **FAST).fit(*images)
+    LRADiffusionImageClassifier(MeanColor(), encoder=lambda: module, **FAST).fit(*images)
     assert module.training
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name])
@@ -296,7 +296,7 @@ def test_columns_of_a_table_are_known_by_name():
     X, y = make_blobs(200, n_features=3, random_state=0)
     table = pd.DataFrame(X, columns=["a", "b", "c"])
     names = ColumnTransformer([("all", "passthrough", ["a", "b", "c"])])
-    clf = LRADiffusionClassifier(names, encoder=lambda: nn.Linear(3, 8), **FAST).fit(table, y)
+    clf = LRADiffusionImageClassifier(names, encoder=lambda: nn.Linear(3, 8), **FAST).fit(table, y)
     assert_array_equal(clf.predict_proba(table[["c", "a", "b"]]), clf.predict_proba(table))
     with pytest.raises(ValueError, match=r"columns of fit for the encoder, got no \['b'\]"):
         clf.predict(table.rename(columns={"b": "d"}))
@@ -306,7 +306,7 @@ def test_columns_of_a_table_are_known_by_name():
 def test_table_must_be_finite_for_the_encoder(value):
     X, y = make_blobs(50, n_features=3, random_state=0)
     X[7, 1] = value
-    clf = LRADiffusionClassifier(SimpleImputer(), encoder=lambda: nn.Linear(3, 8), **FAST)
+    clf = LRADiffusionImageClassifier(SimpleImputer(), encoder=lambda: nn.Linear(3, 8), **FAST)
     with pytest.raises(ValueError, match="finite numbers within float32"):
         clf.fit(X, y)
 
@@ -314,7 +314,7 @@ def test_table_must_be_finite_for_the_encoder(value):
 @pytest.mark.parametrize("as_X", [np.ndarray.tolist, list, torch.tensor, pd.DataFrame])
 def test_tables_of_any_kind_are_tables(as_X):
     X, y = make_blobs(60, n_features=3, random_state=0)
-    clf = LRADiffusionClassifier(
+    clf = LRADiffusionImageClassifier(
         FunctionTransformer(np.asarray), encoder=lambda: nn.Linear(3, 8), **FAST
     )
     expected = clone(clf).fit(X, y).loss_curve_
@@ -328,10 +328,10 @@ def test_transform_may_work_in_place():
         row += 1
         return torch.from_numpy(row)
 
-    clf = LRADiffusionClassifier(
+    clf = LRADiffusionImageClassifier(
         encoder=lambda: nn.Linear(3, 8), encoder_transform=add, **FAST
     ).fit(X, y)
-    other = LRADiffusionClassifier(
+    other = LRADiffusionImageClassifier(
         encoder=lambda: nn.Linear(3, 8), encoder_transform=lambda row: torch.tensor(row + 1), **FAST
     )
     assert clf.loss_curve_ == other.fit(X, y).loss_curve_
@@ -346,7 +346,7 @@ def test_damaged_image_is_named_whoever_reads_it(n_jobs, images, tmp_path):
     (tmp_path / "70.png").write_bytes((tmp_path / "70.png").read_bytes()[:60])
     zeros = FunctionTransformer(lambda X: np.zeros((len(X), 1)))
     with pytest.raises(UnreadableImageError, match=r"Row 70 of X .*70\.png"):
-        LRADiffusionClassifier(zeros, encoder=conv_net, **FAST, n_jobs=n_jobs).fit(paths, y)
+        LRADiffusionImageClassifier(zeros, encoder=conv_net, **FAST, n_jobs=n_jobs).fit(paths, y)
 
 
 def test_transform_may_return_a_tensor_that_requires_a_gradient():
@@ -356,16 +356,18 @@ def test_transform_may_return_a_tensor_that_requires_a_gradient():
     def embed(row):
         return layer(torch.from_numpy(row))
 
-    clf = LRADiffusionClassifier(encoder=lambda: nn.Linear(4, 8), encoder_transform=embed, **FAST)
+    clf = LRADiffusionImageClassifier(
+        encoder=lambda: nn.Linear(4, 8), encoder_transform=embed, **FAST
+    )
     alone = clone(clf).fit(X, y)
     assert_allclose(clf.set_params(n_jobs=2).fit(X, y).loss_curve_, alone.loss_curve_, rtol=1e-4)
 
 
 def test_divergence_is_an_error(images):
     X, y = images
-    clf = LRADiffusionClassifier(MeanColor(), encoder=conv_net, **FAST, learning_rate=1e30)
+    clf = LRADiffusionImageClassifier(MeanColor(), encoder=conv_net, **FAST, learning_rate=1e30)
     with pytest.raises(ValueError, match="diverged: the loss of epoch . is (nan|inf)"):
-        clf.set_params(max_iter=30, warmup_fraction=0.0).fit(X, y)
+        clf.set_params(max_iter=30).fit(X, y)
 
 
 def test_warm_start_keeps_to_the_encoder(fitted, images):
@@ -386,7 +388,7 @@ def test_augmentation_serves_training_alone(images):
 
         return count
 
-    clf = LRADiffusionClassifier(
+    clf = LRADiffusionImageClassifier(
         MeanColor(),
         encoder=conv_net,
         encoder_transform=(transform("training"), transform("prediction")),
@@ -415,7 +417,7 @@ def test_images_are_read_from_disk_batch_by_batch(fitted, images, tmp_path):
         def transform(self, X):
             return super().transform([Image.open(path) for path in X])
 
-    clf = LRADiffusionClassifier(MeanColorOfFiles(), encoder=conv_net, **FAST).fit(paths, y)
+    clf = LRADiffusionImageClassifier(MeanColorOfFiles(), encoder=conv_net, **FAST).fit(paths, y)
     assert_allclose(clf.predict_proba(np.array(paths)), fitted.predict_proba(X), rtol=1e-5)
     os.remove(paths[3])
     # Features that need no file, so that the encoder meets the missing one.
@@ -426,7 +428,7 @@ def test_images_are_read_from_disk_batch_by_batch(fitted, images, tmp_path):
 
 def test_a_module_may_embed_a_table():
     X, y = make_blobs(200, random_state=0)
-    clf = LRADiffusionClassifier(
+    clf = LRADiffusionImageClassifier(
         encoder=lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh()), max_iter=20, random_state=0
     ).fit(X, y)
     assert clf.score(X, y) > 0.9
@@ -453,8 +455,8 @@ def test_encoder_works_with_early_stopping_priors_and_warm_starts(images):
     from sklearn.naive_bayes import GaussianNB
 
     X, y = images
-    clf = LRADiffusionClassifier(
-        MeanColor(), encoder=conv_net, early_stopping=True, prior=GaussianNB(), **FAST
+    clf = LRADiffusionImageClassifier(
+        MeanColor(), encoder=conv_net, n_iter_no_change=30, prior=GaussianNB(), **FAST
     ).fit(X, y)
     assert len(clf.validation_scores_) == 3
     weights = copy.deepcopy(clf.encoder_.state_dict())
@@ -466,7 +468,7 @@ def test_encoder_works_with_early_stopping_priors_and_warm_starts(images):
 
 def test_encoder_works_in_cross_validation(images):
     X, y = images
-    clf = LRADiffusionClassifier(MeanColor(), encoder=conv_net, **{**FAST, "max_iter": 1})
+    clf = LRADiffusionImageClassifier(MeanColor(), encoder=conv_net, **{**FAST, "max_iter": 1})
     scores = cross_val_score(clf, list(X), y, cv=2)
     assert np.isfinite(scores).all()
 
@@ -519,7 +521,7 @@ def test_unfit_encoder_is_refused_before_any_work(parameters, error, message, im
             raise AssertionError
 
     with pytest.raises(error, match=message):
-        LRADiffusionClassifier(
+        LRADiffusionImageClassifier(
             **{
                 "feature_extractor": Unreached(),
                 "encoder": conv_net,
@@ -534,7 +536,7 @@ import os, sys
 import numpy as np, torch
 sys.path.insert(0, sys.argv[1])
 from test_encoder import FAST, MeanColor, conv_net, lines
-from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label import LRADiffusionImageClassifier
 n_read = 0
 def counting(image):
     global n_read
@@ -543,17 +545,17 @@ def counting(image):
 def plain(image):
     return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
 X, y = lines(160, 0)
-clf = LRADiffusionClassifier(
-    MeanColor(), encoder=conv_net, encoder_transform=(counting, plain), device="accelerate",
+clf = LRADiffusionImageClassifier(
+    MeanColor(), encoder=conv_net, encoder_transform=(counting, plain), distributed=True,
     verbose=1, **FAST
 ).fit(X, y)
 n_of_first_fit = n_read
-stopped = LRADiffusionClassifier(
-    MeanColor(), early_stopping=True, n_iter_no_change=2, warmup_fraction=0.0, device="accelerate",
+stopped = LRADiffusionImageClassifier(
+    MeanColor(), n_iter_no_change=2, distributed=True,
     **{**FAST, "max_iter": 30}
 ).fit(X, y)
-kept = LRADiffusionClassifier(
-    MeanColor(), encoder=conv_net, encoder_transform=(counting, plain), device="accelerate",
+kept = LRADiffusionImageClassifier(
+    MeanColor(), encoder=conv_net, encoder_transform=(counting, plain), distributed=True,
     checkpoint_dir=f"{sys.argv[2]}/disk of {os.environ['RANK']}", **FAST
 )
 kept.fit(X, y)
@@ -588,7 +590,7 @@ def test_two_processes_train_one_model(tmp_path):
     assert first.pop("n_read") + second.pop("n_read") == 3 * 160
     for name, value in first.items():
         assert_array_equal(value, second[name])
-    alone = LRADiffusionClassifier(MeanColor(), encoder=conv_net, **FAST).fit(*lines(160, 0))
+    alone = LRADiffusionImageClassifier(MeanColor(), encoder=conv_net, **FAST).fit(*lines(160, 0))
     # The same draws and batches; batch statistics are those of half a batch.
     assert_allclose(first["losses"], alone.loss_curve_, rtol=0.1)
     assert (
@@ -600,6 +602,6 @@ def test_two_processes_train_one_model(tmp_path):
 def test_several_processes_need_the_same_random_numbers(images):
     pytest.importorskip("accelerate")
     X, y = images
-    clf = LRADiffusionClassifier(MeanColor(), device="accelerate")
+    clf = LRADiffusionImageClassifier(MeanColor(), distributed=True)
     with pytest.raises(ValueError, match="needs an int random_state"):
         clf.fit(X, y)

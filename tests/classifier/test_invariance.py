@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
 from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label.classifier import _prediction
+from skdiffusion_label.classifier import _chains
 
 CONFIGURATIONS = [
     {"prediction_type": prediction_type, "n_sampling_steps": 4}
@@ -47,7 +47,7 @@ def test_a_row_does_not_depend_on_its_batch(dtype, configured):
 def test_blocks_of_rows_are_not_seen_in_predictions(configured, blobs, monkeypatch):
     X, _, y = blobs
     proba, purified = configured.predict_proba(X), configured.purify_proba(X, y)
-    monkeypatch.setattr(_prediction, "_ROWS_PER_BLOCK", 7 * len(configured.initial_noise_))
+    monkeypatch.setattr(_chains, "_ROWS_PER_BLOCK", 7 * len(configured.initial_noise_))
     # Other products of matrices: float32 rounds them differently.
     assert_allclose(configured.predict_proba(X), proba, atol=1e-4)
     assert_allclose(configured.purify_proba(X, y), purified, atol=1e-4)

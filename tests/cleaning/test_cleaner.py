@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.cleaning import (
@@ -377,6 +378,42 @@ def test_same_seed_same_result(estimator, blobs):
         name = "estimator__" + "lradiffusionclassifier__" * isinstance(estimator, Pipeline)
         other = clone(cleaner).set_params(**{f"{name}random_state": 1})
     assert not other.fit(X, y).label_issues_["p_label_error"].equals(first["p_label_error"])
+
+
+UNSEEDED = {name: value for name, value in FEW_ROWS.items() if name != "random_state"}
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LRADiffusionClassifier(**UNSEEDED),
+        make_pipeline(StandardScaler(), LRADiffusionClassifier(**UNSEEDED)),
+        DecisionTreeClassifier(max_features=1),
+    ],
+    ids=["diffusion", "pipeline", "folds"],
+)
+def test_estimators_without_a_seed_get_one_from_the_cleaner(estimator, blobs):
+    X, _, y = blobs
+    before = str(estimator.get_params())
+    first = LabelCleaner(estimator, random_state=0).fit(X, y).label_issues_
+    assert_frame_equal(LabelCleaner(estimator, random_state=0).fit(X, y).label_issues_, first)
+    other = LabelCleaner(estimator, cv=StratifiedKFold(5), random_state=1).fit(X, y)
+    assert not other.label_issues_["p_label_error"].equals(first["p_label_error"])
+    assert str(estimator.get_params()) == before
+
+
+def test_folds_of_find_label_issues_get_its_seed(blobs):
+    X, _, y = blobs
+    options = {"estimator": DecisionTreeClassifier(max_features=1), "X": X, "random_state": 0}
+    assert_frame_equal(find_label_issues(y, **options), find_label_issues(y, **options))
+    assert options["estimator"].random_state is None
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_a_seed_of_the_estimator_itself_stays(random_state, blobs):
+    X, _, y = blobs
+    cleaner = LabelCleaner(LRADiffusionClassifier(**FEW_ROWS), random_state=random_state)
+    assert cleaner.fit(X, y).estimator_.random_state == FEW_ROWS["random_state"]
 
 
 def test_parameters_are_those_of_any_meta_estimator():
