@@ -101,14 +101,11 @@ class LRADiffusionClassifier(
     warm_start : bool, default=False
         Continue from the weights of the previous ``fit``.
     n_sampling_steps : int, default=1
-        Number of denoising steps in prediction, which may be set after ``fit``. With more than one, draws settle on single labels,
-        and it takes many draws for their mean to be a probability.
+        Number of denoising steps in prediction, which may be set after ``fit``. With more than one,
+        draws settle on single labels, and it takes many draws for their mean to be a probability.
     n_draws : int or "mean", default=8
         Number of random starts over which probabilities are averaged. "mean" is the single most
         likely start, as published.
-    temperature : float or "auto", default="auto"
-        Divides the scores of the read-off. "auto" fits it to what retrieval found for training
-        rows, and is 1.0 for "logits"; 1.0 as published.
     checkpoint_dir : str or path-like, default=None
         Directory in which training leaves its state after each epoch, one file for each fit. A
         ``fit`` that has begun just like an interrupted one goes on from there, to the same result:
@@ -157,7 +154,8 @@ class LRADiffusionClassifier(
     initial_noise_ : ndarray of shape (n_draws, n_classes)
         Random starts shared by all rows.
     temperature_ : float
-        Temperature of the read-off.
+        Divides the scores of the read-off: fitted to what retrieval found for training rows, or 1
+        for "logits", which are probabilities already.
     weights_ : dict of str to ndarray
         Weights of the denoiser.
     encoder_ : torch.nn.Module or None
@@ -216,7 +214,6 @@ class LRADiffusionClassifier(
         "warm_start": ["boolean"],
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left"), StrOptions({"mean"})],
-        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "checkpoint_dir": [str, PathLike, None],
         "device": [str],
         "random_state": ["random_state"],
@@ -255,7 +252,6 @@ class LRADiffusionClassifier(
         warm_start=False,
         n_sampling_steps=1,
         n_draws=8,
-        temperature="auto",
         checkpoint_dir=None,
         device="auto",
         random_state=None,
@@ -290,7 +286,6 @@ class LRADiffusionClassifier(
         self.warm_start = warm_start
         self.n_sampling_steps = n_sampling_steps
         self.n_draws = n_draws
-        self.temperature = temperature
         self.checkpoint_dir = checkpoint_dir
         self.device = device
         self.random_state = random_state

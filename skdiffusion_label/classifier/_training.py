@@ -34,7 +34,7 @@ _AUTO_N_EPOCHS = (3, 200)
 _MAX_TEMPERATURE_ENTRIES = 200_000
 _MAX_TRUST_ROWS = 10_000
 # Besides the weights, what early stopping's judgement depends on.
-_JUDGED_BY = "n_sampling_steps", "n_draws", "temperature"
+_JUDGED_BY = "n_sampling_steps", "n_draws"
 
 
 def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, device):
@@ -50,9 +50,7 @@ def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, devi
     generator = make_generator(random_state)
     model = _initial_model(estimator, encoder, generator).to(device)
     estimator.initial_noise_ = starting_noise(estimator.n_draws, n_classes, generator).numpy()
-    estimator.temperature_ = (
-        1.0 if estimator.temperature == "auto" else float(estimator.temperature)
-    )
+    estimator.temperature_ = 1.0
 
     class_weight = check_class_weight(estimator.class_weight, estimator.classes_, y)
     shares = np.average(estimator.label_distributions_, axis=0, weights=weight)
@@ -77,7 +75,7 @@ def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, devi
         training.resume((inputs.identity(), distributions, weight, class_weight, *validation[1:]))
     training.run(data, validation, X)
     # Logits under cross-entropy are probabilities already.
-    if estimator.temperature == "auto" and estimator.prediction_type != "logits":
+    if estimator.prediction_type != "logits":
         n_rows = max(_MAX_TEMPERATURE_ENTRIES // estimator.initial_noise_.size, 1)
         some_rows = np.sort(random_state.permutation(rows)[:n_rows])
         estimator.temperature_ = _best_temperature(estimator, inputs, some_rows, class_weight)
