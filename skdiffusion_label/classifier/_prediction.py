@@ -29,6 +29,7 @@ from skdiffusion_label.retrieval import neighbors_graph
 
 # Rows are denoised in blocks of one shape, the last one filled up with zeros: a matrix product of
 # another shape may sum in another order, and a row's result would depend on the number of rows.
+# Rows times starts in a block: a layer of 256 units then takes half a megabyte, and fits a cache.
 _ROWS_PER_BLOCK = 512
 
 # Log-odds that stand for those of labels which say nothing, or the opposite, about the true ones:
