@@ -27,12 +27,11 @@ FAST = {
 # Noise is harder to predict than a label.
 EPSILON = {"prediction_type": "epsilon", "n_sampling_steps": 5, "max_iter": 40, "dropout": 0.0}
 CONFIGURATIONS = [
-    {"prediction_type": "logits", "label_aggregation": "vote", "temperature": 1.0},
+    {"prediction_type": "logits", "label_aggregation": "vote"},
     {
         "n_neighbors": "auto",
         "retrieval_space": "auto",
         "encoder": "mlp",
-        "temperature": "auto",
         "early_stopping": True,
         "validation_fraction": 0.2,
     },

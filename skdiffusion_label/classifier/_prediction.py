@@ -81,9 +81,7 @@ class LabelDiffusionPredictor:
         -------
         ndarray of shape (n_samples, n_classes), dtype=float64
         """
-        proba = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return np.log(proba)
+        return np.log(self.predict_proba(X))
 
     def staged_predict_proba(self, X):
         """Predict the probability of each class as it stands after each denoising step.

@@ -53,9 +53,10 @@ def published_settings(dataset):
     defects: the moving average is not kept rather than kept and unused, the step size falls over
     the epochs that are trained, no epoch is chosen by clean labels, and the row itself is not among
     its own neighbors. Sampling clamps the guessed label to [0, 1], takes evenly spaced timesteps
-    down to 0 and ends at the guess. Features are standardized before they enter the network;
-    retrieval sees them as they are. The paper's second image encoder is an encoder of the features
-    here.
+    down to 0 and ends at the guess. The read-off's temperature is fitted rather than 1, which makes
+    probabilities of its scores and leaves the most probable class as it is. Features are
+    standardized before they enter the network; retrieval sees them as they are. The paper's second
+    image encoder is an encoder of the features here.
 
     They are meant for data of that size: predicted noise takes tens of thousands of updates to
     learn, which 200 epochs of a small table are far from.

@@ -15,6 +15,13 @@ from skdiffusion_label._torch import seeded
 from skdiffusion_label.diffusion._model import LabelDiffusion
 from skdiffusion_label.diffusion._schedule import NoiseSchedule
 
+# Updates that the moving average remembers at first, as in TensorFlow's ExponentialMovingAverage:
+# after n updates its memory is a ninth of them, so that the random start is soon forgotten.
+_N_UPDATES_REMEMBERED = 10
+_SMALLEST_BATCH = 2  # rows of a process: batch normalization has no variance of one
+_N_BYTE_VALUES = 256  # of the random bytes that decide about features
+_MAX_SEED = 2**31 - 1  # the largest that every generator takes
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -105,7 +112,7 @@ class TrainingState:
         if self.model.denoiser.has_inputs:
             self._bring_back()
         self.gradient.copy_(processes.add(self.gradient))
-        self.gradient.mul_((settings.max_grad_norm / self.gradient.norm()).clamp(max=1))
+        nn.utils.clip_grad_norm_(self.weights, settings.max_grad_norm)
         factor = learning_rate_factor(progress, settings.warmup_fraction)
         self.optimizer.param_groups[0]["lr"] = settings.learning_rate * factor
         self.optimizer.step()
@@ -162,9 +169,8 @@ def train_denoiser(
 ) -> Iterator[float]:
     """Train the state's model in place for the epochs that are left, yielding each one's loss."""
     model, settings, generator = state.model, state.settings, state.generator
-    # Batch normalization needs two rows in each batch.
     n_batches = math.ceil(len(data) / settings.batch_size)
-    n_batches = max(1, min(n_batches, len(data) // (2 * processes.number)))
+    n_batches = max(1, min(n_batches, len(data) // (_SMALLEST_BATCH * processes.number)))
     # Logits know the diffused label's evidence beforehand: its early timesteps teach little, and
     # half of the rows are spent where prediction starts.
     start = model.starting_timestep if model.prediction_type == "logits" else None
@@ -198,7 +204,7 @@ def _inputs_of_batches(
     if data.load_inputs is None:
         yield itertools.repeat(None)
         return
-    seed = int(torch.randint(2**31 - 1, (), generator=generator))
+    seed = int(torch.randint(_MAX_SEED, (), generator=generator))
     rows = [processes.share(batch) for batch in order.cpu().tensor_split(n_batches)]
     with seeded(seed, data.features.device):
         yield data.load_inputs(rows, seed)
@@ -244,7 +250,7 @@ def learning_rate_factor(progress: float, warmup_fraction: float) -> float:
 
 def warmed_up_decay(ema_decay: float, update: int) -> float:
     """Return the decay at ``update``: a short memory at first, so that the start fades."""
-    return min(ema_decay, (1 + update) / (10 + update))
+    return min(ema_decay, (1 + update) / (_N_UPDATES_REMEMBERED + update))
 
 
 def draw_timesteps(
@@ -276,7 +282,7 @@ def drop_features(features: Tensor, dropout: float, generator: Generator) -> Ten
     draws = torch.empty(math.ceil(features.numel() / 8), dtype=torch.int64)
     draws.random_(-(2**63), None, generator=generator)
     draws = draws.view(torch.uint8)[: features.numel()].view(features.shape)
-    threshold = (256 * dropout + torch.rand((), generator=generator)).floor()
+    threshold = (_N_BYTE_VALUES * dropout + torch.rand((), generator=generator)).floor()
     kept = draws.to(features.device, features.dtype).ge_(threshold)
     return kept.mul_(features).div_(1 - dropout)
 

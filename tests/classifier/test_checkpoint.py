@@ -69,7 +69,7 @@ def count_epochs(monkeypatch):
         {"prediction_type": "sample", "n_sampling_steps": 3},
         {"encoder": lambda: nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())},
     ],
-    ids=["default", "early stopping", "temperature", "module"],
+    ids=["default", "early stopping", "several steps", "module"],
 )
 @pytest.mark.parametrize("n_epochs", [1, 4, 6])
 def test_interrupted_fit_ends_like_an_unbroken_one(

@@ -17,7 +17,7 @@ CONFIGURATIONS = [
     {"prediction_type": prediction_type, "n_sampling_steps": 4}
     for prediction_type in ("logits", "sample", "epsilon")
 ] + [
-    {"encoder": "mlp", "temperature": "auto"},
+    {"encoder": "mlp"},
     {"prior": LogisticRegression(), "n_sampling_steps": 3},
     {"prior": LogisticRegression(), "prediction_type": "epsilon", "n_sampling_steps": 3},
 ]
