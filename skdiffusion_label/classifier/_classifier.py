@@ -6,11 +6,11 @@ from os import PathLike
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skdiffusion_label.classifier._callbacks import CallbackSupport
 from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor
 from skdiffusion_label.classifier._prior import fit_prior
@@ -22,7 +22,7 @@ from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
 
 
 class LRADiffusionClassifier(
-    CallbackSupportMixin, LabelDiffusionPredictor, ClassifierMixin, BaseEstimator
+    CallbackSupport, LabelDiffusionPredictor, ClassifierMixin, BaseEstimator
 ):
     """Classifier for training labels of which many are wrong.
 
