@@ -76,7 +76,6 @@ def fast_classifier(**parameters):
         LRADiffusionClassifier(**PUBLISHED_BUT_SMALL),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-    xfail_strict=True,
 )
 def test_configurations_keep_the_scikit_learn_contract(estimator, check):
     check(estimator)

@@ -9,7 +9,6 @@ from PIL import Image
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.callback import ScoringMonitor
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_circles
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -17,7 +16,7 @@ from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassi
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import accuracy_score, make_scorer, recall_score
+from sklearn.metrics import recall_score
 from sklearn.model_selection import (
     GridSearchCV,
     cross_val_predict,
@@ -281,68 +280,3 @@ def test_a_prior_is_cloned_and_fitted_on_given_labels(fast, blobs):
     clf = LRADiffusionClassifier(**fast, prior=prior).fit(X, y)
     assert not hasattr(prior, "theta_")
     assert_allclose(clf.prior_.theta_, GaussianNB().fit(X, y).theta_)
-
-
-# Callbacks
-
-
-class Recorder:
-    """Remember the names of tasks; ask to stop after ``n_epochs`` of them."""
-
-    def __init__(self, n_epochs=None):
-        self.n_epochs = n_epochs
-        self.begun, self.ended, self.n_setups, self.n_teardowns = [], [], 0, 0
-
-    def setup(self, estimator, context):
-        self.n_setups += 1
-
-    def teardown(self, estimator, context):
-        self.n_teardowns += 1
-
-    def on_fit_task_begin(self, estimator, context):
-        self.begun.append(context.task_name)
-
-    def on_fit_task_end(self, estimator, context):
-        self.ended.append(context.task_name)
-        return self.ended.count("epoch") == self.n_epochs
-
-
-def test_a_callback_gets_one_task_for_each_epoch(classifier, blobs):
-    X, _, y = blobs
-    recorder = Recorder()
-    classifier.set_callbacks(recorder).fit(X, y)
-    assert recorder.begun.count("epoch") == recorder.ended.count("epoch") == classifier.n_iter_
-    assert len(recorder.begun) == len(recorder.ended) == classifier.n_iter_ + 1
-    assert recorder.n_setups == recorder.n_teardowns == 1
-    assert not hasattr(classifier, "_callback_fit_ctx")
-
-
-def test_a_callback_that_returns_true_stops_the_fit(classifier, blobs):
-    X, _, y = blobs
-    classifier.set_callbacks(Recorder(n_epochs=3)).fit(X, y)
-    assert classifier.n_iter_ == len(classifier.loss_curve_) == 3
-    assert classifier.predict(X).shape == y.shape
-
-
-def test_a_callback_changes_no_prediction(classifier, fitted, blobs):
-    X, _, y = blobs
-    watched = classifier.set_callbacks(Recorder(), ScoringMonitor(scoring="accuracy")).fit(X, y)
-    assert_array_equal(watched.predict_proba(X), fitted.predict_proba(X))
-
-
-def test_scoring_monitor_scores_each_epoch(classifier, blobs):
-    X, _, y = blobs
-    monitor = ScoringMonitor(scoring="accuracy")
-    classifier.set_callbacks(monitor).fit(X, y)
-    epochs = [entry for entry in monitor.get_logs().data if entry["task_name"] == "epoch"]
-    assert len(epochs) == classifier.n_iter_
-    assert epochs[-1]["accuracy"] == classifier.score(X, y)
-    assert epochs[0]["accuracy"] != epochs[-1]["accuracy"]
-
-
-def test_scoring_monitor_scores_rows_that_only_the_extractor_takes(texts, text_extractor, fast):
-    sentences, labels = texts
-    monitor = ScoringMonitor(scoring=make_scorer(accuracy_score))
-    clf = LRADiffusionClassifier(text_extractor, **fast).set_callbacks(monitor)
-    clf.fit(sentences, labels)
-    assert monitor.get_logs().data[-1]["score"] == clf.score(sentences, labels)

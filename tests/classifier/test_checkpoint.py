@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -176,6 +177,7 @@ class StopAfter:
         return len(estimator.loss_curve_) >= self.n_epochs
 
 
+@pytest.mark.skipif(find_spec("sklearn.callback") is None, reason="needs callbacks")
 def test_a_callback_s_stop_is_the_end_of_the_fit(blobs, tmp_path):
     clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
     for _ in range(2):
