@@ -9,7 +9,13 @@ __version__ = "0.1.0.dev0"
 # The frequent names of other rooms, imported when they are asked for.
 _LAZY = {"CLIPEmbedder": "embedding", "LabelCleaner": "cleaning"}
 
-__all__ = ["CLIPEmbedder", "LRADiffusionClassifier", "LabelCleaner", "__version__", "published_settings"]
+__all__ = [
+    "CLIPEmbedder",
+    "LRADiffusionClassifier",
+    "LabelCleaner",
+    "__version__",
+    "published_settings",
+]
 
 
 def __getattr__(name):

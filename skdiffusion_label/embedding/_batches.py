@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from skdiffusion_label.embedding._images import UnreadableImageError, describe
 from skdiffusion_label._torch import stack
+from skdiffusion_label.embedding._images import UnreadableImageError, describe
 
 # Rows that are looked up in the cache at once.
 _CHUNK_SIZE = 512

@@ -10,11 +10,11 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from skdiffusion_label.embedding._images import UnreadableImageError
 from skdiffusion_label._torch import fitting_device, printed_form, seeded
 from skdiffusion_label.embedding._base import ImageEmbedder
 from skdiffusion_label.embedding._batches import PreprocessedImages
 from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
+from skdiffusion_label.embedding._images import UnreadableImageError
 
 _MADE = LoadedModels()  # by factories
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -118,7 +118,7 @@ class TorchEmbedder(ImageEmbedder):
         self.verbose = verbose
 
     def _check_model(self, rows):
-        """Embed the first readable image, to know the number of features."""
+        """Embed the first readable image; return its number of features."""
         encoder = self._load_encoder()
         images = PreprocessedImages(rows, encoder.preprocess)
         for row in range(len(rows)):
@@ -128,7 +128,7 @@ class TorchEmbedder(ImageEmbedder):
                 break
         if isinstance(image, Exception):
             raise image
-        self._n_features_out = encoder.embed(image.unsqueeze(0)).shape[1]
+        return encoder.embed(image.unsqueeze(0)).shape[1]
 
     def _module(self):
         if isinstance(self.module, nn.Module):
