@@ -19,8 +19,8 @@ from skdiffusion_label.embedding._batches import EmbeddingPass
 from skdiffusion_label.embedding._cache import EmbeddingCache, cache_directory
 from skdiffusion_label.embedding._images import ImageRows
 
-_N_NAMED = 3  # unreadable images that a warning names
-_ROWS_AT_ONCE = 4096
+_N_NAMED = 3  # unreadable images that a warning names, so that it stays readable
+_ROWS_AT_ONCE = 4096  # whose copies, 16 MB for 1,024 features, are small beside the embeddings
 
 
 class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
