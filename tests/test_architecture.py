@@ -5,6 +5,7 @@ A module is a pair of its dotted name and its source. What is checked is in docs
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import tokenize
@@ -259,6 +260,12 @@ def test_package_keeps_the_rules():
 def test_rooms_are_those_of_the_plan():
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))}
     assert rooms == ALLOWED_IMPORTS.keys() - {"_torch"}
+
+
+def test_picture_shows_the_rooms_that_there_are():
+    picture = (Path(__file__).parents[1] / "docs" / "development.rst").read_text(encoding="utf-8")
+    rooms = re.findall(r"^     (\w+)/ ", picture, re.MULTILINE)
+    assert sorted(rooms) == sorted(ALLOWED_IMPORTS.keys() - {"_torch"})
 
 
 INNOCENT = {
