@@ -8,7 +8,8 @@ from sklearn.utils import Bunch
 
 from skdiffusion_label.datasets._pickles import read_pickle, shown
 
-_N_VALUES = 3 * 32 * 32
+_N_CHANNELS, _SIZE = 3, 32  # of each published image, in pixels
+_N_VALUES = _N_CHANNELS * _SIZE**2
 
 
 class _Layout(NamedTuple):
@@ -161,7 +162,7 @@ def _unpacked_images(path, values):
             f"{path}: expected b'data' of shape (n_images, {_N_VALUES}), got {values.shape}."
         )
     # A row holds the red plane, then the green and the blue one.
-    images = values.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    images = values.reshape(-1, _N_CHANNELS, _SIZE, _SIZE).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images)
 
 

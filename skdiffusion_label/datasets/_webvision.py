@@ -9,7 +9,7 @@ from sklearn.utils import Bunch, check_scalar
 from skdiffusion_label.datasets._images import check_images_exist
 from skdiffusion_label.datasets._lines import Lines
 
-_N_ALL_CLASSES = 1000
+_N_ALL_CLASSES = 1000  # of WebVision 1.0: those of ImageNet
 
 
 def load_mini_webvision(root, imagenet_root=None, *, n_classes=50, check_images=False):

@@ -19,15 +19,15 @@ from skdiffusion_label.embedding._batches import EmbeddingPass
 from skdiffusion_label.embedding._cache import EmbeddingCache, cache_directory
 from skdiffusion_label.embedding._images import ImageRows
 
-_N_NAMED = 3  # unreadable images that a warning names
-_ROWS_AT_ONCE = 4096
+_N_NAMED = 3  # unreadable images that a warning names, so that it stays readable
+_ROWS_AT_ONCE = 4096  # whose copies, 16 MB for 1,024 features, are small beside the embeddings
 
 
 class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of transformers from images to embeddings.
 
-    A subclass says what model it uses, by ``_check_model(rows)``, ``_load_encoder()`` and
-    ``_model_identity()``.
+    A subclass says what model it uses, by ``_load_encoder()``, ``_model_identity()`` and
+    ``_check_model(rows)``, which returns the number of features if it takes an image to know it.
     """
 
     _parameter_constraints = {
@@ -59,7 +59,9 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         rows = ImageRows(X)
         fitting_device(self.device)
         cache_directory(self.cache)
-        self._check_model(rows)
+        n_features = self._check_model(rows)
+        if n_features is not None:
+            self._n_features_out = n_features
         return self
 
     def transform(self, X):

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from skdiffusion_label._torch import stack
 from skdiffusion_label.embedding._images import UnreadableImageError, describe
 
-# Rows that are looked up in the cache at once.
+# Rows that are looked up in the cache by one query: SQLite takes at least 999 placeholders.
 _CHUNK_SIZE = 512
 
 

@@ -10,7 +10,8 @@ import joblib
 import numpy as np
 
 # Of what is stored; another number makes all that has been stored before unknown.
-_VERSION = 1
+_VERSION = 1  # of keys and values; what another version has written is not read
+_IDENTITY_SIZE = 12  # bytes of the hash of a model, of which a directory holds few
 _TIMEOUT = 60  # seconds that a process waits for another one to finish writing
 _TABLE = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, embedding BLOB NOT NULL)"
 
@@ -44,7 +45,8 @@ class EmbeddingCache:
     """
 
     def __init__(self, directory, identity):
-        key = hashlib.blake2b(repr((_VERSION, identity)).encode(), digest_size=12).hexdigest()
+        content = repr((_VERSION, identity)).encode()
+        key = hashlib.blake2b(content, digest_size=_IDENTITY_SIZE).hexdigest()
         self.path = directory / f"{identity[0]}-{key}.sqlite"
         directory.mkdir(parents=True, exist_ok=True)
 

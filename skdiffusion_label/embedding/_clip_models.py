@@ -14,7 +14,7 @@ from skdiffusion_label.embedding._clip_source import check_names, import_open_cl
 from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
 
 _LOADED = LoadedModels()
-_TEXTS_AT_ONCE = 256
+_TEXTS_AT_ONCE = 256  # in a batch; memory is then that of some images, however many texts
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-_DIGEST_SIZE = 20
-_N_CHANNELS = (1, 3, 4)
+_DIGEST_SIZE = 20  # bytes: two of a billion images share one with a probability below 1e-30
+_N_CHANNELS = (1, 3, 4)  # gray, RGB, RGB and transparency
 _KINDS = (
     "a path, the bytes of an image file, a PIL image, a uint8 array (height, width[, channels]) "
     "or a torch tensor (channels, height, width)"

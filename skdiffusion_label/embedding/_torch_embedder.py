@@ -118,7 +118,7 @@ class TorchEmbedder(ImageEmbedder):
         self.verbose = verbose
 
     def _check_model(self, rows):
-        """Embed the first readable image, to know the number of features."""
+        """Embed the first readable image; return its number of features."""
         encoder = self._load_encoder()
         images = PreprocessedImages(rows, encoder.preprocess)
         for row in range(len(rows)):
@@ -128,7 +128,7 @@ class TorchEmbedder(ImageEmbedder):
                 break
         if isinstance(image, Exception):
             raise image
-        self._n_features_out = encoder.embed(image.unsqueeze(0)).shape[1]
+        return encoder.embed(image.unsqueeze(0)).shape[1]
 
     def _module(self):
         if isinstance(self.module, nn.Module):

@@ -9,7 +9,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 
 from skdiffusion_label.label_noise._validation import check_noise_rate, encode_labels
 
-_FLIP_RATE_SPREAD = 0.1
+_FLIP_RATE_SPREAD = 0.1  # standard deviation of rows' flip rates, as published
 
 
 def instance_noise(y, X, noise_rate, *, random_state=None):

@@ -18,6 +18,8 @@ _KEEP = {
     2: lambda margin: margin**3,
     3: lambda margin: (margin**3 + margin**2 + margin) / 3,
 }
+_LOWEST_LOG_SCALE = -40  # keeps one label in 1e17: none
+_ROUNDING = 1e-9  # of a mean of shares, far below one label in any data set
 
 
 def margin_noise(y, proba, noise_rate, *, jitter=0.2, classes=None, random_state=None):
@@ -181,9 +183,9 @@ def _solve_scale(keep, top_is_true, second_is_true, noise_rate):
         return np.mean(1 - top_is_true * scaled - second_is_true * (1 - scaled))
 
     # From where nothing is kept to where all is that can be.
-    lowest, highest = -40, 1 - np.log(keep[keep > 0].min(initial=1))
+    lowest, highest = _LOWEST_LOG_SCALE, 1 - np.log(keep[keep > 0].min(initial=1))
     least, most = sorted([wrong_share(lowest), wrong_share(highest)])
-    if not least - 1e-9 <= noise_rate <= most + 1e-9:
+    if not least - _ROUNDING <= noise_rate <= most + _ROUNDING:
         raise ValueError(
             f"noise_rate must lie in [{least:.4f}, {most:.4f}], the shares of labels in y that "
             f"differ from the most probable class of proba and from its runner-up, got "

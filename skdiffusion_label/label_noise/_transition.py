@@ -11,6 +11,7 @@ from skdiffusion_label.label_noise._validation import (
     encode_labels,
 )
 
+_TOLERANCE = 1e-6  # of sums of rows, which are typed by hand or computed in float64
 CIFAR10_FLIPS = {9: 1, 2: 0, 3: 5, 5: 3, 4: 7}
 # Neighbors in the alphabet, in blocks of five. The 20 superclasses are others.
 CIFAR100_FLIPS = {label: label // 5 * 5 + (label + 1) % 5 for label in range(100)}
@@ -198,7 +199,7 @@ def flip_labels(y, transition_matrix, *, classes=None, random_state=None):
             f"got shape {transition_matrix.shape}. Name classes that y lacks by the parameter "
             "classes."
         )
-    check_distributions("transition_matrix", transition_matrix, tolerance=1e-6)
+    check_distributions("transition_matrix", transition_matrix, tolerance=_TOLERANCE)
     random_state = check_random_state(random_state)
     noisy_codes = np.empty_like(y_codes)
     for code, distribution in enumerate(transition_matrix):

@@ -5,6 +5,8 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import assert_all_finite
 
+_TOLERANCE = 1e-3  # of sums of probabilities: classifiers return float32, or rounded numbers
+
 
 def encode_labels(y, classes=None):
     """Return codes (n_samples,) of the labels, and the classes (n_classes,) that they index.
@@ -64,7 +66,7 @@ def check_proba(proba, n_samples, n_classes):
             f"{(n_samples, n_classes)}, got shape {proba.shape}. Name classes that y lacks by the "
             "parameter classes."
         )
-    check_distributions("proba", proba, tolerance=1e-3)
+    check_distributions("proba", proba, tolerance=_TOLERANCE)
     return proba
 
 

@@ -279,7 +279,7 @@ def test_inputs_are_left_as_they_were():
 
 
 def test_reading_images_imports_no_torch():
-    root = Path(__file__).parents[1] / "skdiffusion_label" / "_images.py"
+    root = Path(__file__).parents[2] / "skdiffusion_label" / "embedding" / "_images.py"
     code = (
         "import importlib.util, sys, numpy\n"
         f"spec = importlib.util.spec_from_file_location('images', {str(root)!r})\n"
