@@ -14,6 +14,8 @@ Needs a package that carries the weights of its model, 90 MB; nothing else is do
 # ---------
 # The first sentence of what SciPy says about each function, class and method, from the installed
 # package itself. Its label is the module. A sentence that stands in several modules is left out.
+# How many sentences of a module to take at most may be named on the command line, after the folder
+# of the figure.
 
 import importlib
 import inspect
@@ -53,9 +55,12 @@ def first_sentences(module):
     return sorted(sentences)
 
 
+n_texts = int(sys.argv[2]) if len(sys.argv) > 2 else None
 by_module = {name: first_sentences(importlib.import_module(f"scipy.{name}")) for name in modules}
 n_modules = Counter(sentence for sentences in by_module.values() for sentence in sentences)
-pairs = [(text, name) for name, texts in by_module.items() for text in texts if n_modules[text] < 2]
+pairs = []
+for name, texts in by_module.items():
+    pairs += [(text, name) for text in texts if n_modules[text] < 2][:n_texts]
 texts, y = map(np.array, zip(*pairs, strict=True))
 print(f"{len(texts):,} sentences:", ", ".join(f"{name} {np.sum(y == name)}" for name in modules))
 

@@ -14,8 +14,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def run_example(tmp_path, monkeypatch):
     """Return a function that runs a script and returns its variables."""
 
-    def run(name):
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", str(tmp_path / "figures")])
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", str(tmp_path / "figures"), *arguments])
         namespace = runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
         figure = tmp_path / "figures" / f"{name}.png"
         assert figure.read_bytes().startswith(b"\x89PNG")
@@ -36,7 +36,7 @@ def test_digits_example_finds_and_mends_wrong_labels(run_example):
 
 
 def test_table_example_shows_that_mended_labels_teach_better(run_example):
-    namespace = run_example("plot_clean_table")
+    namespace = run_example("plot_clean_table", "3")
 
     scores = {source: np.mean(values) for source, values in namespace["scores"].items()}
     assert namespace["X"].isna().any(axis=None)
@@ -48,7 +48,7 @@ def test_table_example_shows_that_mended_labels_teach_better(run_example):
 
 
 def test_text_example_mends_labels(run_example):
-    scores = run_example("plot_clean_text_labels")["scores"]
+    scores = run_example("plot_clean_text_labels", "80")["scores"]
 
     # Texts and labels are those of the installed SciPy, so the numbers vary a little.
     assert scores["pair", "mended"] > scores["pair", "given"] + 0.05

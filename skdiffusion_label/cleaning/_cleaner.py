@@ -31,7 +31,8 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
     :class:`~skdiffusion_label.LRADiffusionClassifier`, alone or at the end of a pipeline, is fitted
     once: its neighbors speak for a row in the row's absence. Others are fitted on folds, and judge
     rows that they have not seen; what they learn of given labels is taken apart into true labels
-    and noise, see :func:`find_label_issues`.
+    and noise, see :func:`find_label_issues`, which also says what becomes of classifiers that are
+    sure of nothing.
 
     It resamples as imbalanced-learn's samplers do, and works as a step of their pipelines.
 
@@ -157,7 +158,6 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         if self.annotations_ is not None:
             beliefs = beliefs_with_annotations(beliefs, self.annotations_, self.classes_)
         index = index if np.ndim(index) == 1 else None
-        assert_all_finite(beliefs.posterior, input_name="predict_proba of estimator")
         table = issues_table(y_codes, self.classes_, beliefs, self.target_precision, index)
         suggested = beliefs.purified.argmax(axis=1)
         if beliefs.neighbors is not None:

@@ -27,6 +27,8 @@ def find_label_issues(
 
     The probabilities of given labels are taken apart into those of true labels and the noise in
     between, by confident counting and Richardson's deconvolution, and joined again by Bayes' rule.
+    Before that, probabilities that are too timid for how well they foretell the given labels are
+    sharpened. If they foretell nothing, no label is an issue, with a warning.
 
     Parameters
     ----------
