@@ -11,14 +11,19 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skdiffusion_label._torch import fitting_device, limited_threads
 from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor
 from skdiffusion_label.classifier._prior import fit_prior
-from skdiffusion_label._torch import fitting_device, limited_threads
 from skdiffusion_label.classifier._training import train
 from skdiffusion_label.classifier._validation import check_encoder, check_training_data, hold_out
 from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
-from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
+from skdiffusion_label.noise_model import (
+    annotator_distributions,
+    held_out_losses,
+    vote_distributions,
+)
+from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve
 
 
 class LRADiffusionClassifier(
@@ -353,16 +358,17 @@ class LRADiffusionClassifier(
         return self._scaler.transform(features).astype(np.float32)
 
     def _retrieve(self, features, standardized, y, weight, neighbors, random_state):
-        retrieval = retrieve_labels(
+        y_codes = np.searchsorted(self.classes_, y)
+        retrieval = retrieve(
             features,
             standardized,
-            np.searchsorted(self.classes_, y),
+            y_codes,
             len(self.classes_),
+            foretell=held_out_losses,
             n_neighbors=self.n_neighbors,
             metric=self.metric,
             space=self.retrieval_space,
             algorithm=self.neighbors_algorithm,
-            label_aggregation=self.label_aggregation,
             sample_weight=weight,
             neighbors=neighbors,
             random_state=int(random_state.randint(np.iinfo(np.int32).max)),
@@ -371,8 +377,12 @@ class LRADiffusionClassifier(
         self.neighbors_ = retrieval.neighbors
         self.n_neighbors_ = retrieval.neighbors.shape[1]
         self.retrieval_space_ = retrieval.space
-        self.label_distributions_ = retrieval.label_distributions
-        self.transition_matrix_ = retrieval.transition_matrix
+        if self.label_aggregation == "vote":
+            distributions = vote_distributions(retrieval.votes, y_codes, weight)
+            self.label_distributions_, self.transition_matrix_ = distributions, None
+        else:
+            found = annotator_distributions(retrieval.votes, y_codes, weight)
+            self.label_distributions_, self.transition_matrix_ = found
 
     def _fit_condition(self, features, standardized, y, weight, raw, random_state):
         """Return what the denoiser sees of the training rows."""

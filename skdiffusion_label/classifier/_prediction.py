@@ -11,21 +11,22 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from skdiffusion_label.classifier._inputs import DenoiserInputs, encoder_inputs
-from skdiffusion_label.classifier._network import fitted_model
-from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label._torch import (
     limited_threads,
     make_generator,
     prediction_device,
     to_tensor,
 )
+from skdiffusion_label.classifier._inputs import DenoiserInputs, encoder_inputs
+from skdiffusion_label.classifier._network import fitted_model
+from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.diffusion import (
     NoiseSchedule,
     add_noise,
     class_probabilities,
     draw_probabilities,
 )
+from skdiffusion_label.noise_model import labels_of_evidence
 from skdiffusion_label.retrieval import neighbors_graph
 
 # Rows are denoised in blocks of one shape, the last one filled up with zeros: a matrix product of
@@ -199,7 +200,8 @@ class LabelDiffusionPredictor:
         start = None
         labels = np.eye(len(self.classes_))
         if timestep is None:
-            timestep, labels = labels_of_evidence(self._evidence, self._network)
+            log_odds = _log_odds_of_signal(self._network)
+            timestep, labels = labels_of_evidence(self._evidence, log_odds)
             start = torch.zeros(1, len(labels))
         labels = labels[np.searchsorted(self.classes_, y)]
         return self._denoise(self._transform(X), start=start, labels=labels, timestep=int(timestep))
@@ -339,23 +341,10 @@ class LabelDiffusionPredictor:
         )
 
 
-def labels_of_evidence(evidence, network):
-    """Return the timestep at which a diffused label carries ``evidence``, and labels that do.
-
-    ``evidence`` (n_classes, n_classes) is log P(given label = column | true label = row), up to a
-    constant for each column. A diffused one-hot label has a log-odds of signal squared to noise
-    squared; the timestep is the one where this is nearest to the mean log-odds of given labels.
-    There, row i of the labels takes the place of given label i. Where all wrong labels are equally
-    likely, it is its one-hot label.
-    """
-    n_classes = len(evidence)
-    own = evidence.diagonal()
-    others = (evidence.sum(axis=0) - own) / max(n_classes - 1, 1)
-    alphas_cumprod = NoiseSchedule(network["noise_schedule"], network["n_timesteps"]).alphas_cumprod
-    log_odds = (alphas_cumprod / (1 - alphas_cumprod)).numpy()
-    log_odds_of_given = max((own - others).mean(), 1e-9)
-    timestep = np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin()
-    return timestep, (evidence - others).T / log_odds[timestep]
+def _log_odds_of_signal(network):
+    """Return signal squared to noise squared of a diffused label for each timestep."""
+    schedule = NoiseSchedule(network["noise_schedule"], network["n_timesteps"])
+    return (schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)).numpy()
 
 
 def _raw_blocks(inputs, blocks):

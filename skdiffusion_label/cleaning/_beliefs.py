@@ -8,9 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
 from sklearn.pipeline import Pipeline
 
-from skdiffusion_label.cleaning._transition import confident_transition
-
-_N_DECONVOLUTIONS = 10
+from skdiffusion_label.noise_model import confident_transition, deconvolved, posterior_of_given
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,8 @@ def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_st
 def beliefs_from_proba(y_codes, proba):
     """Take out-of-sample probabilities of the given label apart into truth and noise."""
     transition_matrix = confident_transition(y_codes, proba)
-    truth = _deconvolved(proba, transition_matrix)
-    purified = truth * transition_matrix[:, y_codes].T
-    # Where the matrix says that no class can have been given this label, the features decide.
-    is_possible = purified.sum(axis=1, keepdims=True) > 0
-    purified = _normalized(np.where(is_possible, purified, truth))
+    truth = deconvolved(proba, transition_matrix)
+    purified = posterior_of_given(truth, y_codes, transition_matrix)
     return Beliefs(truth, purified, purified, transition_matrix)
 
 
@@ -92,15 +87,6 @@ def beliefs_with_annotations(beliefs, annotations, classes):
     likelihoods = distributions / distributions.mean(axis=0).clip(min=1e-300)
     purified = _normalized(beliefs.proba * likelihoods)
     return replace(beliefs, purified=purified, posterior=purified)
-
-
-def _deconvolved(proba, transition_matrix):
-    """Return p(true label | x) of which the noise makes p(given label | x), after Richardson."""
-    truth = proba
-    for _ in range(_N_DECONVOLUTIONS):
-        ratio = proba / (truth @ transition_matrix).clip(min=1e-12)
-        truth = _normalized(truth * (ratio @ transition_matrix.T))
-    return truth
 
 
 def _normalized(proba):
