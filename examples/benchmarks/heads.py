@@ -15,7 +15,8 @@ from skdiffusion_label._torch import limited_threads
 from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.diffusion import LabelDenoiser, TrainingSettings
 from skdiffusion_label.diffusion._training import learning_rate_factor, warmed_up_decay
-from skdiffusion_label.retrieval import retrieve_labels
+from skdiffusion_label.noise_model import annotator_distributions
+from skdiffusion_label.retrieval import retrieve
 
 
 class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -75,19 +76,20 @@ class RetrievalVote(ClassifierMixin, BaseEstimator):
         standardized = StandardScaler().fit(self._X).transform(rows).astype(np.float32)
         weight = np.repeat(np.array([1, 0], np.float32), [len(self._X), len(X)])
         chosen = self.chosen_
-        retrieval = retrieve_labels(
+        y_codes = np.concatenate([self._y_codes, np.zeros(len(X), self._y_codes.dtype)])
+        retrieval = retrieve(
             rows,
             standardized,
-            np.concatenate([self._y_codes, np.zeros(len(X), self._y_codes.dtype)]),
+            y_codes,
             len(self.classes_),
             n_neighbors=chosen.n_neighbors_,
             metric=chosen.metric,
             space=chosen.retrieval_space_,
-            label_aggregation=chosen.label_aggregation,
             sample_weight=weight,
             random_state=self.random_state,
         )
-        return retrieval.label_distributions[len(self._X) :].astype(np.float64)
+        distributions, _ = annotator_distributions(retrieval.votes, y_codes, weight)
+        return distributions[len(self._X) :].astype(np.float64)
 
 
 class SoftLabelNetwork(ClassifierMixin, BaseEstimator):

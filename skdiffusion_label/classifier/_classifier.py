@@ -43,8 +43,13 @@ from skdiffusion_label.diffusion import (
     Processes,
     TrainingState,
 )
-from skdiffusion_label.noise_model import given_label_evidence
-from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve_labels
+from skdiffusion_label.noise_model import (
+    annotator_distributions,
+    given_label_evidence,
+    held_out_losses,
+    vote_distributions,
+)
+from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve
 
 _MAX_TRUST_ROWS = 10_000  # standard errors of the shares that decide about trust are below .01
 
@@ -349,8 +354,8 @@ class LRADiffusionClassifier(
         retrieval = self._retrieve(features, standardized, rows, random_state)
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
-        self.label_distributions_ = retrieval.label_distributions
-        self.transition_matrix_ = retrieval.transition_matrix
+        found = self._infer_labels(retrieval.votes, rows)
+        self.label_distributions_, self.transition_matrix_ = found
         self.prior_, inputs = self._fit_condition(features, standardized, rows, joint, random_state)
 
         generator = make_generator(random_state)
@@ -400,21 +405,27 @@ class LRADiffusionClassifier(
         return extractor, features, rows
 
     def _retrieve(self, features, standardized, rows, random_state):
-        return retrieve_labels(
+        return retrieve(
             features,
             standardized,
             rows.y_codes,
             len(rows.classes),
+            foretell=held_out_losses,
             n_neighbors=self.n_neighbors,
             metric=self.metric,
             space=self.retrieval_space,
             algorithm=self.neighbors_algorithm,
-            label_aggregation=self.label_aggregation,
             sample_weight=rows.weight,
             neighbors=rows.neighbors,
             random_state=int(random_state.randint(np.iinfo(np.int32).max)),
             n_jobs=effective_n_jobs(self.n_jobs),
         )
+
+    def _infer_labels(self, votes, rows):
+        """Return label distributions, and the transition matrix or None."""
+        if self.label_aggregation == "vote":
+            return vote_distributions(votes, rows.y_codes, rows.weight), None
+        return annotator_distributions(votes, rows.y_codes, rows.weight)
 
     def _fit_condition(self, features, standardized, rows, joint, random_state):
         """Return the fitted prior, and what the denoiser sees of the training rows."""

@@ -13,15 +13,12 @@ from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._network import build_model, fitted_model
 from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.diffusion import draw_probabilities
+from skdiffusion_label.noise_model import labels_of_evidence
 from skdiffusion_label.retrieval import neighbors_graph
 
 # Share of a row's norm by which it may have moved: features in single precision, or of a network on
 # another device, move by about 1e-7, and what moves by less than this has the same neighbors.
 _SAME_ROW = 1e-5
-
-# Log-odds that stand for those of labels which say nothing, or the opposite, about the true ones:
-# below what the last of 1,000 timesteps leaves of a label, 2e-9.
-_NO_LOG_ODDS = 1e-9
 
 DTYPES = [np.float64, np.float32]
 
@@ -273,19 +270,3 @@ class LabelDiffusionPredictor:
             self.temperature_,
             self.n_jobs,
         )
-
-
-def labels_of_evidence(evidence, log_odds):
-    """Return the timestep at which a diffused label carries ``evidence``, and labels that do.
-
-    ``evidence`` (n_classes, n_classes) is log P(given label = column | true label = row), up to a
-    constant for each column. A diffused one-hot label has the ``log_odds`` of its timestep; that
-    timestep is taken where these are nearest to the mean log-odds of given labels. There, row i of
-    the labels takes the place of given label i. Where all wrong labels are equally likely, it is in
-    proportion to its one-hot label.
-    """
-    own = evidence.diagonal()
-    others = (evidence.sum(axis=0) - own) / max(len(evidence) - 1, 1)
-    log_odds_of_given = max((own - others).mean(), _NO_LOG_ODDS)
-    timestep = int(np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin())
-    return timestep, (evidence - others).T / log_odds[timestep]

@@ -3,8 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
-_N_ROUNDS = 20
-_SMOOTHING = 0.4  # labels that each entry of a confusion matrix is worth beforehand
+from skdiffusion_label.noise_model import dawid_skene
 
 
 def aggregate_annotations(annotations):
@@ -48,22 +47,7 @@ def aggregate_annotations(annotations):
     array(['cat', 'dog', 'cat'], dtype='<U3')
     """
     codes, classes = _encode(annotations)
-    n_annotators, n_classes = codes.shape[1], len(classes)
-    votes = np.stack([(codes == code).sum(axis=1) for code in range(n_classes)], axis=1)
-    posterior = votes / votes.sum(axis=1, keepdims=True)
-    for _ in range(_N_ROUNDS):
-        prior = (posterior.sum(axis=0) + 1) / (len(posterior) + n_classes)
-        counts = np.zeros((n_annotators, n_classes, n_classes))
-        for annotator, given in enumerate(codes.T):
-            has_label = given >= 0
-            np.add.at(counts[annotator].T, given[has_label], posterior[has_label])
-        matrices = _shrunk(counts)
-        log_posterior = np.tile(np.log(prior), (len(posterior), 1))
-        for matrix, given in zip(matrices, codes.T, strict=True):
-            has_label = given >= 0
-            log_posterior[has_label] += np.log(matrix[:, given[has_label]]).T
-        posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
-        posterior /= posterior.sum(axis=1, keepdims=True)
+    posterior, prior, matrices = dawid_skene(codes, len(classes))
     return Bunch(
         labels=classes[posterior.argmax(axis=1)],
         label_distributions=posterior,
@@ -92,14 +76,3 @@ def _encode(annotations):
     codes = np.full(labels.shape, -1)
     codes[is_given] = given_codes
     return codes, classes
-
-
-def _shrunk(counts):
-    """Return matrices with rows that sum to one, near one noise rate where there are few counts."""
-    n_classes = counts.shape[-1]
-    total = counts.sum()
-    right = np.einsum("acc->", counts) / total
-    base = np.full((n_classes, n_classes), (1 - right) / max(n_classes - 1, 1))
-    np.fill_diagonal(base, right)
-    smoothed = counts + _SMOOTHING * n_classes * base + 1e-9
-    return smoothed / smoothed.sum(axis=2, keepdims=True)

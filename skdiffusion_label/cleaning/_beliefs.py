@@ -12,9 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, check_random_state, indexable
 
 from skdiffusion_label.cleaning._calibration import calibrated
-from skdiffusion_label.cleaning._transition import confident_transition
+from skdiffusion_label.noise_model import confident_transition, deconvolved, posterior_of_given
 
-_N_DECONVOLUTIONS = 10
 # Of what a classifier knows of given labels, the share that timid probabilities may hide. Linear
 # models of unit-length rows hide 0.04 to 0.9 of it on folds. Labels that a classifier has learned
 # from speak for too much sharpness: there predicted noise hides 0.7, other predictions up to 0.1.
@@ -75,7 +74,7 @@ def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, random_state):
     if transition_matrix is None:
         transition_matrix = confident_transition(y_codes, proba)
     if calibration.is_sharpened:  # what purification says is as timid
-        purified = _purified(proba, transition_matrix, y_codes)
+        purified = posterior_of_given(proba, y_codes, transition_matrix)
     else:
         purified = final.purify_proba(X, y)
     # Training has seen the given labels already, and purification sees them once more: the
@@ -108,8 +107,8 @@ def beliefs_from_proba(y_codes, proba):
     if not calibration.knows:
         return _beliefs_without_features(y_codes, proba.shape[1])
     transition_matrix = confident_transition(y_codes, calibration.proba)
-    truth = _deconvolved(calibration.proba, transition_matrix)
-    purified = _purified(truth, transition_matrix, y_codes)
+    truth = deconvolved(calibration.proba, transition_matrix)
+    purified = posterior_of_given(truth, y_codes, transition_matrix)
     return Beliefs(truth, purified, purified, transition_matrix)
 
 
@@ -130,16 +129,8 @@ def _beliefs_without_features(y_codes, n_classes, transition_matrix=None):
         transition_matrix = np.eye(n_classes)
     frequencies = np.bincount(y_codes, minlength=n_classes) / len(y_codes)
     proba = np.tile(frequencies, (len(y_codes), 1))
-    purified = _purified(proba, transition_matrix, y_codes)
+    purified = posterior_of_given(proba, y_codes, transition_matrix)
     return Beliefs(proba, purified, purified, transition_matrix)
-
-
-def _purified(truth, transition_matrix, y_codes):
-    """Return p(true label | x, given label) by Bayes' rule from p(true label | x)."""
-    purified = truth * transition_matrix[:, y_codes].T
-    # Where the matrix says that no class can have been given this label, the features decide.
-    is_possible = purified.sum(axis=1, keepdims=True) > 0
-    return _normalized(np.where(is_possible, purified, truth))
 
 
 def beliefs_with_annotations(beliefs, annotations, classes):
@@ -151,15 +142,6 @@ def beliefs_with_annotations(beliefs, annotations, classes):
     likelihoods = distributions / distributions.mean(axis=0).clip(min=1e-300)
     purified = _normalized(beliefs.proba * likelihoods)
     return replace(beliefs, purified=purified, posterior=purified)
-
-
-def _deconvolved(proba, transition_matrix):
-    """Return p(true label | x) of which the noise makes p(given label | x), after Richardson."""
-    truth = proba
-    for _ in range(_N_DECONVOLUTIONS):
-        ratio = proba / (truth @ transition_matrix).clip(min=1e-12)
-        truth = _normalized(truth * (ratio @ transition_matrix.T))
-    return truth
 
 
 def _normalized(proba):

@@ -1,8 +1,7 @@
 """Estimate how labels came to be wrong."""
 
-import numpy as np
-
 from skdiffusion_label.cleaning._validation import check_labels_and_proba
+from skdiffusion_label.noise_model import confident_transition
 
 
 def estimate_transition_matrix(y, proba, *, classes=None):
@@ -48,21 +47,3 @@ def estimate_transition_matrix(y, proba, *, classes=None):
     """
     y_codes, proba, _ = check_labels_and_proba(y, proba, classes)
     return confident_transition(y_codes, proba)
-
-
-def confident_transition(y_codes, proba):
-    """Count confident examples, scaled so that as many have each given label as rows do."""
-    n_classes = proba.shape[1]
-    counts = np.bincount(y_codes, minlength=n_classes)
-    sums = np.bincount(y_codes, proba[np.arange(len(y_codes)), y_codes], minlength=n_classes)
-    # A class without labels has no example.
-    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
-    is_confident = proba >= thresholds - 1e-12
-    rows = np.flatnonzero(is_confident.any(axis=1))
-    guesses = np.where(is_confident[rows], proba[rows], -1).argmax(axis=1)
-    joint = np.zeros((n_classes, n_classes))
-    np.add.at(joint, (guesses, y_codes[rows]), 1)
-    of_given = joint.sum(axis=0)
-    joint *= counts / np.maximum(of_given, 1)
-    totals = joint.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, joint / np.maximum(totals, 1e-300), np.eye(n_classes))

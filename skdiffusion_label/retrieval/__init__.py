@@ -1,4 +1,4 @@
-"""Label retrieval: from features and given labels to label distributions; numpy in, numpy out."""
+"""Label retrieval: who the neighbors are, and what their labels say; numpy in, numpy out."""
 
 from skdiffusion_label.retrieval._choice import choose_space
 from skdiffusion_label.retrieval._retrieve import (
@@ -6,7 +6,7 @@ from skdiffusion_label.retrieval._retrieve import (
     Retrieval,
     check_neighbors,
     neighbors_graph,
-    retrieve_labels,
+    retrieve,
 )
 from skdiffusion_label.retrieval._search import find_neighbors
 from skdiffusion_label.retrieval._space import supervised_spaces
@@ -20,6 +20,6 @@ __all__ = [
     "count_votes",
     "find_neighbors",
     "neighbors_graph",
-    "retrieve_labels",
+    "retrieve",
     "supervised_spaces",
 ]

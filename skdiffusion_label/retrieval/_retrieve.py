@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skdiffusion_label.noise_model import annotator_distributions, vote_distributions
 from skdiffusion_label.retrieval._choice import choose_space, usual_n_neighbors
 from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, without_self
 from skdiffusion_label.retrieval._space import supervised_spaces
@@ -22,37 +21,34 @@ class Retrieval:
     ----------
     neighbors : ndarray of shape (n_samples, n_neighbors)
         Indices, the nearest first.
-    label_distributions : ndarray of shape (n_samples, n_classes), dtype=float32
-        How likely each class is the row's label.
+    votes : ndarray of shape (n_samples, n_classes), dtype=float32
+        What their labels sum up to.
     space : str
         Where neighbors were looked up: "features", "standardized", "supervised" or "given".
-    transition_matrix : ndarray of shape (n_classes, n_classes) or None
-        P(given label = column | true label = row), estimated under "annotators".
     """
 
     neighbors: np.ndarray
-    label_distributions: np.ndarray
+    votes: np.ndarray
     space: str
-    transition_matrix: np.ndarray | None
 
 
-def retrieve_labels(
+def retrieve(
     features,
     standardized,
     y_codes,
     n_classes,
     *,
+    foretell=None,
     n_neighbors="auto",
     metric="cosine",
     space="auto",
     algorithm="auto",
-    label_aggregation="annotators",
     sample_weight=None,
     neighbors=None,
     random_state=0,
     n_jobs=1,
 ):
-    """Look up each row's neighbors and sum up what their labels say.
+    """Look up each row's neighbors and count their labels.
 
     Parameters
     ----------
@@ -62,6 +58,8 @@ def retrieve_labels(
         Integer-coded given labels.
     n_classes : int
         Number of classes.
+    foretell : callable, default=None
+        Judges a space by the votes found in it, see :func:`choose_space`; needed to choose one.
     n_neighbors : int or "auto", default="auto"
         Number of neighbors.
     metric : {"cosine", "euclidean"}, default="cosine"
@@ -70,8 +68,6 @@ def retrieve_labels(
         Where to look. "auto" chooses by how well neighbors foretell given labels.
     algorithm : {"auto", "exact", "pynndescent"}, default="auto"
         See :func:`find_neighbors`.
-    label_aggregation : {"annotators", "vote"}, default="annotators"
-        :func:`annotator_distributions` or :func:`vote_distributions`.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows' votes. A row of weight zero is nobody's neighbor.
     neighbors : ndarray of shape (n_samples, n_neighbors), default=None
@@ -106,6 +102,7 @@ def retrieve_labels(
                 n_neighbors,
                 y_codes,
                 n_classes,
+                foretell=foretell,
                 metric=metric,
                 sample_weight=sample_weight,
                 random_state=random_state,
@@ -122,12 +119,7 @@ def retrieve_labels(
     else:
         space = "given"
     votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
-    transition_matrix = None
-    if label_aggregation == "annotators":
-        distributions, _, transition_matrix = annotator_distributions(votes, y_codes, sample_weight)
-    else:
-        distributions = vote_distributions(votes, y_codes, sample_weight)
-    return Retrieval(neighbors, distributions, space, transition_matrix)
+    return Retrieval(neighbors, votes, space)
 
 
 def check_neighbors(neighbors, n_samples):

@@ -6,14 +6,22 @@ from sklearn.neighbors import KNeighborsTransformer
 
 from skdiffusion_label.retrieval import (
     _retrieve,
-    annotator_distributions,
     check_neighbors,
     count_votes,
     find_neighbors,
-    retrieve_labels,
+    retrieve,
     supervised_spaces,
-    vote_distributions,
 )
+
+
+def foretell(votes, y_codes, sample_weight=None):
+    """Return log losses of given labels by the share of neighbors that carry them."""
+    n_votes = votes.sum(axis=1)
+    return -np.log((votes[np.arange(len(votes)), y_codes] + 0.1) / (n_votes + 1))
+
+
+def retrieve_labels(*args, **options):
+    return retrieve(*args, foretell=foretell, **options)
 
 
 def problem(n_samples=300, noise_rate=0.3, seed=0):
@@ -29,19 +37,11 @@ def problem(n_samples=300, noise_rate=0.3, seed=0):
 # Retrieval
 
 
-@pytest.mark.parametrize("aggregation", ["annotators", "vote"])
 @pytest.mark.parametrize("space", ["features", "standardized", "supervised"])
-def test_retrieval_is_search_then_vote_then_aggregation(space, aggregation):
+def test_retrieval_is_search_then_count(space):
     features, standardized, _, given = problem()
-    found = retrieve_labels(
-        features,
-        standardized,
-        given,
-        3,
-        n_neighbors=7,
-        metric="euclidean",
-        space=space,
-        label_aggregation=aggregation,
+    found = retrieve(
+        features, standardized, given, 3, n_neighbors=7, metric="euclidean", space=space
     )
     points = {
         "features": features,
@@ -49,24 +49,16 @@ def test_retrieval_is_search_then_vote_then_aggregation(space, aggregation):
         "supervised": supervised_spaces(standardized, given, 3)[0],
     }[space]
     neighbors = find_neighbors(points, 7, metric="euclidean")
-    votes = count_votes(neighbors, given, 3)
     np.testing.assert_array_equal(found.neighbors, neighbors)
+    np.testing.assert_array_equal(found.votes, count_votes(neighbors, given, 3))
     assert found.space == space
-    if aggregation == "vote":
-        assert found.transition_matrix is None
-        np.testing.assert_array_equal(found.label_distributions, vote_distributions(votes, given))
-    else:
-        distributions, _, transition_matrix = annotator_distributions(votes, given)
-        np.testing.assert_array_equal(found.label_distributions, distributions)
-        np.testing.assert_array_equal(found.transition_matrix, transition_matrix)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_retrieved_labels_are_right_more_often_than_the_given_ones(metric):
+def test_neighbors_are_right_more_often_than_the_given_labels(metric):
     features, standardized, true, given = problem()
     found = retrieve_labels(features, standardized, given, 3, metric=metric)
-    retrieved = found.label_distributions.argmax(axis=1)
-    assert (retrieved == true).mean() > (given == true).mean() + 0.1
+    assert (found.votes.argmax(axis=1) == true).mean() > (given == true).mean() + 0.1
 
 
 def test_auto_takes_what_the_choice_says(monkeypatch):
@@ -85,7 +77,7 @@ def test_auto_takes_what_the_choice_says(monkeypatch):
     assert (found.space, found.neighbors.shape) == ("standardized", (300, 4))
     assert asked["n_neighbors"] == 4
     assert asked["n_classes"] == 3
-    assert asked["options"] == options
+    assert asked["options"] == {**options, "foretell": foretell}
     assert list(asked["spaces"]) == ["features", "standardized", "supervised"]
     # A space is judged by given labels that it has not seen, or it would flatter itself.
     flattering, honest = supervised_spaces(standardized, given, 3, random_state=3)
@@ -153,13 +145,10 @@ def test_neighbors_from_outside_take_the_place_of_the_search(monkeypatch):
     monkeypatch.setattr(_retrieve, "find_neighbors", None)
     features, standardized, _, given = problem()
     neighbors = np.random.default_rng(0).integers(300, size=(300, 6))
-    found = retrieve_labels(
-        features, standardized, given, 3, neighbors=neighbors, label_aggregation="vote"
-    )
+    found = retrieve_labels(features, standardized, given, 3, neighbors=neighbors)
     assert found.space == "given"
     np.testing.assert_array_equal(found.neighbors, neighbors)
-    expected = vote_distributions(count_votes(neighbors, given, 3), given)
-    np.testing.assert_array_equal(found.label_distributions, expected)
+    np.testing.assert_array_equal(found.votes, count_votes(neighbors, given, 3))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -192,9 +181,8 @@ def test_search_gets_its_options(weighted, monkeypatch):
     assert options == dict(metric="euclidean", algorithm="pynndescent", random_state=3, n_jobs=2)
 
 
-@pytest.mark.parametrize("aggregation", ["annotators", "vote"])
 @pytest.mark.parametrize("space", ["auto", "supervised"])
-def test_row_of_weight_zero_has_no_say_but_gets_a_distribution(space, aggregation):
+def test_row_of_weight_zero_has_no_say_but_gets_votes(space):
     features, standardized, true, given = problem()
     weight = (np.arange(300) % 5 > 0).astype(np.float32)
     other = np.where(weight == 0, (given + 1) % 3, given)
@@ -205,23 +193,20 @@ def test_row_of_weight_zero_has_no_say_but_gets_a_distribution(space, aggregatio
             labels,
             3,
             space=space,
-            label_aggregation=aggregation,
             sample_weight=weight,
         )
         for labels in (given, other)
     )
     assert first.space == second.space
     np.testing.assert_array_equal(first.neighbors, second.neighbors)
-    np.testing.assert_array_equal(first.label_distributions, second.label_distributions)
-    unheard = first.label_distributions[weight == 0]
-    np.testing.assert_allclose(unheard.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(first.votes, second.votes)
+    unheard = first.votes[weight == 0]
     assert (unheard.argmax(axis=1) == true[weight == 0]).mean() > 0.8
 
 
-@pytest.mark.parametrize("aggregation", ["annotators", "vote"])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("binary", [False, True])
-def test_rows_of_weight_zero_do_not_change_what_the_others_get(binary, metric, aggregation):
+def test_rows_of_weight_zero_do_not_change_what_the_others_get(binary, metric):
     features, standardized, _, given = problem()
     rng = np.random.default_rng(1)
     weight = rng.uniform(0.5, 2, size=300).astype(np.float32)
@@ -229,7 +214,7 @@ def test_rows_of_weight_zero_do_not_change_what_the_others_get(binary, metric, a
     if binary:
         weight = np.sign(weight)
     kept = np.flatnonzero(weight)
-    options = dict(n_neighbors=7, metric=metric, space="features", label_aggregation=aggregation)
+    options = dict(n_neighbors=7, metric=metric, space="features")
     found = retrieve_labels(features, standardized, given, 3, sample_weight=weight, **options)
     alone = retrieve_labels(
         features[kept],
@@ -240,11 +225,7 @@ def test_rows_of_weight_zero_do_not_change_what_the_others_get(binary, metric, a
         **options,
     )
     np.testing.assert_array_equal(found.neighbors[kept], kept[alone.neighbors])
-    np.testing.assert_allclose(
-        found.label_distributions[kept], alone.label_distributions, atol=1e-5
-    )
-    if aggregation == "annotators":
-        np.testing.assert_allclose(found.transition_matrix, alone.transition_matrix, atol=1e-5)
+    np.testing.assert_allclose(found.votes[kept], alone.votes, atol=1e-5)
 
 
 @pytest.mark.parametrize("space", ["auto", "features", "standardized", "supervised"])
@@ -262,7 +243,7 @@ def test_few_rows_of_positive_weight_are_enough(n_candidates):
     weight[5 : 5 + n_candidates] = 1
     found = retrieve_labels(features, standardized, given, 3, sample_weight=weight)
     assert found.neighbors.shape == (30, n_candidates - 1)
-    np.testing.assert_allclose(found.label_distributions.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(found.votes.sum(axis=1), found.neighbors.shape[1])
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 6])
@@ -270,14 +251,13 @@ def test_few_rows_are_enough(n_samples):
     features, standardized, _, _ = problem(n_samples)
     found = retrieve_labels(features, standardized, np.arange(n_samples) % 2, 2)
     assert found.neighbors.shape == (n_samples, n_samples - 1)
-    np.testing.assert_allclose(found.label_distributions.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(found.votes.sum(axis=1), found.neighbors.shape[1])
 
 
 def test_single_class_is_no_obstacle():
     features, standardized, _, _ = problem(30)
     found = retrieve_labels(features, standardized, np.zeros(30, dtype=np.int64), 1)
-    np.testing.assert_array_equal(found.label_distributions, np.ones((30, 1)))
-    np.testing.assert_array_equal(found.transition_matrix, [[1.0]])
+    np.testing.assert_array_equal(found.votes, np.full((30, 1), found.neighbors.shape[1]))
 
 
 # Neighbors given from outside

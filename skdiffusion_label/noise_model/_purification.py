@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from skdiffusion_label.noise_model._annotators import expected_counts, smoothed_transition
+from skdiffusion_label.noise_model._confusion import expected_counts, normalized, shrunk_transition
 
+_N_DECONVOLUTIONS = 10  # rounds: what is left of the noise is less than that of the estimate
 _N_GROUPS = 4
 _FULL_TRUST, _NO_TRUST = 0.15, 0.2  # largest shares of disagreement that remain unexplained
 
@@ -37,7 +38,7 @@ def given_label_evidence(proba, y_codes):
     if n_classes == 1 or len(proba) < _N_GROUPS:
         return 0.0, np.zeros((n_classes, n_classes))
     trust = _trust(proba, y_codes)
-    return trust, trust * np.log(smoothed_transition(expected_counts(proba, y_codes)))
+    return trust, trust * np.log(shrunk_transition(expected_counts(proba, y_codes)))
 
 
 def _trust(proba, y_codes):
@@ -54,3 +55,49 @@ def _trust(proba, y_codes):
         for group in groups[:-1]
     )
     return float(np.clip((_NO_TRUST - unexplained) / (_NO_TRUST - _FULL_TRUST), 0, 1))
+
+
+def labels_of_evidence(evidence, log_odds):
+    """Return the timestep at which a diffused label carries ``evidence``, and labels that do.
+
+    Where all wrong labels are equally likely, row i of the labels is the one-hot label of class i.
+
+    Parameters
+    ----------
+    evidence : ndarray of shape (n_classes, n_classes)
+        log P(given label = column | true label = row), up to a constant for each column.
+    log_odds : ndarray of shape (n_timesteps,)
+        Log-odds of a diffused one-hot label: signal squared to noise squared.
+
+    Returns
+    -------
+    timestep : int
+        Where this is nearest to the mean log-odds of given labels.
+    labels : ndarray of shape (n_classes, n_classes)
+        Row i takes the place of given label i.
+    """
+    n_classes = len(evidence)
+    own = evidence.diagonal()
+    others = (evidence.sum(axis=0) - own) / max(n_classes - 1, 1)
+    log_odds_of_given = max((own - others).mean(), 1e-9)
+    timestep = np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin()
+    return timestep, (evidence - others).T / log_odds[timestep]
+
+
+def deconvolved(proba, transition_matrix):
+    """Return p(true label | x) of which the noise makes p(given label | x), after Richardson."""
+    truth = proba
+    for _ in range(_N_DECONVOLUTIONS):
+        ratio = proba / (truth @ transition_matrix).clip(min=1e-12)
+        truth = normalized(truth * (ratio @ transition_matrix.T))
+    return truth
+
+
+def posterior_of_given(proba, y_codes, transition_matrix):
+    """Join p(true label | x) and the given label by Bayes' rule.
+
+    Where no class can have been given this label, the features decide.
+    """
+    joint = proba * transition_matrix[:, y_codes].T
+    is_possible = joint.sum(axis=1, keepdims=True) > 0
+    return normalized(np.where(is_possible, joint, proba))

@@ -1,0 +1,58 @@
+"""P(given label | true label): counted, shrunk, or estimated from confident rows."""
+
+import numpy as np
+
+# Labels that each entry is worth beforehand: enough that a class of few labels gets the common
+# noise rate, too few to be seen in a class of hundreds.
+_SMOOTHING = 0.4
+_NO_MASS = 1e-9  # instead of zero, whose logarithm would be infinite
+
+
+def expected_counts(distributions, y_codes):
+    """Sum ``distributions`` (n_samples, n_classes) of true labels by given label.
+
+    Returns counts (n_classes, n_classes): row by true, column by given label.
+    """
+    n_classes = distributions.shape[1]
+    columns = [np.bincount(y_codes, column, minlength=n_classes) for column in distributions.T]
+    return np.stack(columns)
+
+
+def shrunk_transition(counts):
+    """Shrink rows of counts towards a matrix with one noise rate for all classes.
+
+    ``counts`` is (n_classes, n_classes), or (n_annotators, n_classes, n_classes) for annotators who
+    share the noise rate that they are shrunk to.
+    """
+    n_classes = counts.shape[-1]
+    right = np.trace(counts, axis1=-2, axis2=-1).sum() / max(counts.sum(), _NO_MASS)
+    base = np.full((n_classes, n_classes), (1 - right) / max(n_classes - 1, 1))
+    np.fill_diagonal(base, right)
+    return normalized(counts + _SMOOTHING * n_classes * base + _NO_MASS)
+
+
+def confident_transition(y_codes, proba):
+    """Count confident examples, scaled so that as many have each given label as rows do.
+
+    ``proba`` (n_samples, n_classes) are out-of-sample probabilities of the given labels. Classes
+    without confident examples get a row of the identity.
+    """
+    n_classes = proba.shape[1]
+    counts = np.bincount(y_codes, minlength=n_classes)
+    sums = np.bincount(y_codes, proba[np.arange(len(y_codes)), y_codes], minlength=n_classes)
+    # A class without labels has no example.
+    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    is_confident = proba >= thresholds - 1e-12
+    rows = np.flatnonzero(is_confident.any(axis=1))
+    guesses = np.where(is_confident[rows], proba[rows], -1).argmax(axis=1)
+    joint = np.zeros((n_classes, n_classes))
+    np.add.at(joint, (guesses, y_codes[rows]), 1)
+    of_given = joint.sum(axis=0)
+    joint *= counts / np.maximum(of_given, 1)
+    has_examples = joint.sum(axis=1, keepdims=True) > 0
+    return np.where(has_examples, normalized(joint), np.eye(n_classes))
+
+
+def normalized(counts):
+    """Divide by the sums over the last axis."""
+    return counts / counts.sum(axis=-1, keepdims=True).clip(min=1e-300)
