@@ -20,9 +20,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skdiffusion_label.embedding._images import ImageRows, UnreadableImageError
 from skdiffusion_label.embedding import _cache, _clip
 from skdiffusion_label.embedding._cache import EmbeddingCache
+from skdiffusion_label.embedding._images import ImageRows, UnreadableImageError
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skdiffusion_label.embedding._images import ImageRows, UnreadableImageError
 from skdiffusion_label.embedding import CLIPEmbedder
+from skdiffusion_label.embedding._images import ImageRows, UnreadableImageError
 
 
 def images_of_each_kind(pixels, images, paths):
