@@ -153,7 +153,7 @@ def train_network(options, features, targets):
         if update % n_batches == 0:
             batches = torch.randperm(len(features)).tensor_split(n_batches)
         rows = batches[update % n_batches]
-        factor = learning_rate_factor((update + 0.5) / n_updates, options.warmup_fraction)
+        factor = learning_rate_factor((update + 0.5) / n_updates, TrainingSettings.warmup_fraction)
         optimizer.param_groups[0]["lr"] = options.learning_rate * factor
         logits = network_logits(network, dropout(features[rows], options.dropout))
         losses = -(targets[rows] * log_softmax(logits, dim=1)).sum()
@@ -161,7 +161,7 @@ def train_network(options, features, targets):
         (losses / targets[rows].sum()).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), TrainingSettings.max_grad_norm)
         optimizer.step()
-        move_average(averaged, network, warmed_up_decay(options.ema_decay, update))
+        move_average(averaged, network, warmed_up_decay(TrainingSettings.ema_decay, update))
     return averaged
 
 

@@ -28,7 +28,7 @@ from store import circumstances
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
-from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label import LRADiffusionImageClassifier
 from skdiffusion_label.embedding import CLIPEmbedder
 
 N_CLASSES = 10
@@ -103,7 +103,7 @@ def time_training(name, paths, options):
 
     def ours():
         ends = EndsOfEpochs()
-        clf = LRADiffusionClassifier(
+        clf = LRADiffusionImageClassifier(
             NoFeatures(),
             encoder=network,
             encoder_transform=transform,

@@ -120,7 +120,6 @@ ABLATIONS = {
     "lra_epsilon": _changed("target epsilon", prediction_type="epsilon"),
     "lra_sample": _changed("target sample", prediction_type="sample"),
     "lra_ten_steps": _changed("ten denoising steps", n_sampling_steps=10),
-    "lra_no_ema": _changed("moving average off", ema_decay=0.0),
     "lra_no_weights": _changed("label weights off", label_weighting="uniform"),
     "lra_prior": _changed(
         "prior on: logistic regression, standardized features, C = 0.01",

@@ -33,7 +33,7 @@ from encoders import RESNETS, encoder_parameters
 from epoch_log import EpochLog
 from experiments import EXPERIMENTS, NOTE
 
-from skdiffusion_label import LRADiffusionClassifier, published_settings
+from skdiffusion_label import LRADiffusionImageClassifier, published_settings
 from skdiffusion_label.embedding import CLIPEmbedder
 
 CHOICES = "clip_model", "pretrained", "encoder", "encoder_weights", "image_size"
@@ -90,7 +90,7 @@ def make_classifier(arguments):
         cache=arguments.output / "embeddings",
         verbose=1,
     )
-    classifier = LRADiffusionClassifier(
+    classifier = LRADiffusionImageClassifier(
         embedder,
         **settings | {name: value for name, value in own.items() if value is not None},
         checkpoint_dir=arguments.output / "checkpoints",
