@@ -140,14 +140,15 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
             estimator = LRADiffusionClassifier(random_state=self.random_state)
         check_consistent_length(X, y)
         index = getattr(y, "index", None)
-        self.annotations_ = None
+        index = index if np.ndim(index) == 1 else None
+        annotations = None
         if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            self.annotations_ = aggregate_annotations(y)
-            y = self.annotations_.labels
+            annotations = aggregate_annotations(y)
+            y = annotations.labels
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        self.classes_, y_codes = np.unique(y, return_inverse=True)
+        classes, y_codes = np.unique(y, return_inverse=True)
         (X,) = indexable(X)
         if purifies(estimator):
             beliefs = beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, self.random_state)
@@ -155,9 +156,12 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
             beliefs = beliefs_of_folds(
                 estimator, X, y, y_codes, fit_params, self.cv, self.n_jobs, self.random_state
             )
-        if self.annotations_ is not None:
-            beliefs = beliefs_with_annotations(beliefs, self.annotations_, self.classes_)
-        index = index if np.ndim(index) == 1 else None
+        if annotations is not None:
+            beliefs = beliefs_with_annotations(beliefs, annotations, classes)
+        self.classes_, self.annotations_ = classes, annotations
+        return self._keep(beliefs, y_codes, index)
+
+    def _keep(self, beliefs, y_codes, index):
         table = issues_table(y_codes, self.classes_, beliefs, self.target_precision, index)
         suggested = beliefs.purified.argmax(axis=1)
         if beliefs.neighbors is not None:
