@@ -32,7 +32,7 @@ CONFIGURATIONS = [
         "n_neighbors": "auto",
         "retrieval_space": "auto",
         "encoder": "mlp",
-        "early_stopping": True,
+        "n_iter_no_change": 30,
         "validation_fraction": 0.2,
     },
     {

@@ -1,33 +1,26 @@
 """The classifier: fit orders checks, retrieval, training and read-off."""
 
-import functools
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
-from sklearn.preprocessing import StandardScaler
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from skdiffusion_label._torch import fitting_device, limited_threads, make_generator
-from skdiffusion_label.classifier._callbacks import CallbackSupport
+from skdiffusion_label.classifier._callbacks import CallbackSupport, run_epochs
 from skdiffusion_label.classifier._chains import Chains, starting_noise
-from skdiffusion_label.classifier._inputs import DenoiserInputs
+from skdiffusion_label.classifier._features import fit_condition, fit_scaler, read_rows
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
     initial_model,
     network_settings,
 )
-from skdiffusion_label.classifier._prediction import (
-    DTYPES,
-    LabelDiffusionPredictor,
-    row_fingerprints,
-)
-from skdiffusion_label.classifier._prior import fit_prior
+from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor, row_fingerprints
+from skdiffusion_label.classifier._restoring import unchanged_on_error
 from skdiffusion_label.classifier._training import (
     EarlyStopping,
     Training,
@@ -36,7 +29,7 @@ from skdiffusion_label.classifier._training import (
     training_data,
     training_settings,
 )
-from skdiffusion_label.classifier._validation import check_continuation, check_dense, check_rows
+from skdiffusion_label.classifier._validation import check_continuation
 from skdiffusion_label.diffusion import (
     NOISE_SCHEDULES,
     PREDICTION_TYPES,
@@ -52,22 +45,6 @@ from skdiffusion_label.noise_model import (
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve
 
 _MAX_TRUST_ROWS = 10_000  # standard errors of the shares that decide about trust are below .01
-
-
-def unchanged_on_error(fit):
-    """Let a ``fit`` that raises, or is interrupted, leave the estimator exactly as it was."""
-
-    @functools.wraps(fit)
-    def restoring_fit(self, *args, **kwargs):
-        before = dict(vars(self))
-        try:
-            return fit(self, *args, **kwargs)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    return restoring_fit
 
 
 class LRADiffusionClassifier(
@@ -337,15 +314,14 @@ class LRADiffusionClassifier(
         random_state = check_random_state(self.random_state)
         continues = self.warm_start and hasattr(self, "weights_")
         joint = self._joint_encoder(X, continues, random_state)
-        extractor, features, rows = self._read(
-            X, y, sample_weight, neighbors, continues, random_state
+        extractor, features, rows = read_rows(
+            self, X, y, sample_weight, neighbors, continues, random_state
         )
         network = network_settings(self, features.shape[1], len(rows.classes), joint)
         if continues:
             check_continuation(self, rows.classes, network)
         else:
-            is_trained = None if rows.weight.all() else rows.weight > 0
-            self._scaler = StandardScaler().fit(features, sample_weight=is_trained)
+            self._scaler = fit_scaler(features, rows)
         self.feature_extractor_, self.classes_, self._network = extractor, rows.classes, network
         self._input_columns = None if joint is None else joint.columns
         self._fingerprints = row_fingerprints(features)
@@ -356,7 +332,9 @@ class LRADiffusionClassifier(
         self.n_neighbors_ = retrieval.neighbors.shape[1]
         found = self._infer_labels(retrieval.votes, rows)
         self.label_distributions_, self.transition_matrix_ = found
-        self.prior_, inputs = self._fit_condition(features, standardized, rows, joint, random_state)
+        self.prior_, inputs = fit_condition(
+            self.prior, features, standardized, rows, joint, random_state
+        )
 
         generator = make_generator(random_state)
         model = self._model_to_train(continues, joint, generator).to(device)
@@ -367,7 +345,7 @@ class LRADiffusionClassifier(
             training = self._training(state, inputs, rows, continues, processes)
             self.loss_curve_ = training.loss_curve
             self.validation_scores_ = training.validation_scores
-            self._train(training, joint, X, y)
+            run_epochs(self, training, joint, X, y)
             self.n_iter_ = len(training.loss_curve)
             chains = self._chains_of(training.finish())
             self.weights_, self._encoder = fitted_weights(chains.model.denoiser, joint)
@@ -383,26 +361,6 @@ class LRADiffusionClassifier(
 
     def _joint_encoder(self, X, continues, random_state):
         """Return the :class:`JointEncoder` to train along, if there is one."""
-
-    def _read(self, X, y, sample_weight, neighbors, continues, random_state):
-        """Check all that is given to ``fit``; return extractor, features and rows."""
-        checks = {"dtype": DTYPES, "ensure_min_samples": 2, "reset": not continues}
-        if self.feature_extractor is None:
-            features, y = validate_data(self, X, y, **checks)
-            rows = check_rows(self, features, y, sample_weight, neighbors, random_state)
-            return None, features, rows
-        rows = check_rows(self, X, y, sample_weight, neighbors, random_state)
-        if continues:
-            extractor = self.feature_extractor_
-            features = extractor.transform(X)
-        else:
-            extractor = clone(self.feature_extractor)
-            if hasattr(extractor, "fit_transform"):
-                features = extractor.fit_transform(X, y)
-            else:
-                features = extractor.fit(X, y).transform(X)
-        features, _ = validate_data(self, check_dense(features), y, **checks)
-        return extractor, features, rows
 
     def _retrieve(self, features, standardized, rows, random_state):
         return retrieve(
@@ -426,15 +384,6 @@ class LRADiffusionClassifier(
         if self.label_aggregation == "vote":
             return vote_distributions(votes, rows.y_codes, rows.weight), None
         return annotator_distributions(votes, rows.y_codes, rows.weight)
-
-    def _fit_condition(self, features, standardized, rows, joint, random_state):
-        """Return the fitted prior, and what the denoiser sees of the training rows."""
-        raw = None if joint is None else joint.inputs
-        if self.prior is None:
-            return None, DenoiserInputs(standardized, raw=raw)
-        y = rows.classes[rows.y_codes]
-        prior, means = fit_prior(self.prior, features, y, rows.weight, rows.classes, random_state)
-        return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)
 
     def _model_to_train(self, continues, joint, generator):
         if continues:
@@ -460,28 +409,6 @@ class LRADiffusionClassifier(
 
     def _keep_on_disk(self, training, inputs, rows):
         """Let ``training`` go on from a checkpoint, if there are to be any."""
-
-    def _train(self, training, joint, X, y):
-        """Run the epochs; tell callbacks and, if asked to, the user about them."""
-        is_told = self.verbose and not training.processes.index
-        if is_told:
-            print(f"Retrieval: {self.n_neighbors_} neighbors, space {self.retrieval_space_!r}")
-
-        def weights():
-            arrays, encoder = fitted_weights(training.state.averaged.denoiser, joint)
-            return {"weights_": arrays, "_encoder": encoder}
-
-        context = self._init_callback_context(max_subtasks=training.state.settings.n_epochs)
-        given = {"estimator": self, "X": X, "y": y}
-        context.call_on_fit_task_begin(**given)
-        for message in training.epochs():
-            if is_told:
-                print(message)
-            task = context.subcontext(task_name="epoch")
-            task.call_on_fit_task_begin(**given)
-            if task.call_on_fit_task_end(**given, reconstruction_attributes=weights):
-                break
-        context.call_on_fit_task_end(**given)
 
     def _chains_of(self, model):
         return Chains(

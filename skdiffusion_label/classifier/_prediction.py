@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from skdiffusion_label._torch import make_generator, prediction_device
 from skdiffusion_label.classifier._chains import Chains, last
+from skdiffusion_label.classifier._features import DTYPES
 from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._network import build_model, fitted_model
 from skdiffusion_label.classifier._prior import prior_mean
@@ -19,8 +20,6 @@ from skdiffusion_label.retrieval import neighbors_graph
 # Share of a row's norm by which it may have moved: features in single precision, or of a network on
 # another device, move by about 1e-7, and what moves by less than this has the same neighbors.
 _SAME_ROW = 1e-5
-
-DTYPES = [np.float64, np.float32]
 
 
 def row_fingerprints(features):

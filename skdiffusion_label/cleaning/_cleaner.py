@@ -133,47 +133,41 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         -------
         self : LabelCleaner
         """
-        estimator = self.estimator
-        if estimator is None:
-            from skdiffusion_label import LRADiffusionClassifier
-
-            estimator = LRADiffusionClassifier(random_state=self.random_state)
         check_consistent_length(X, y)
-        index = getattr(y, "index", None)
-        index = index if np.ndim(index) == 1 else None
-        annotations = None
-        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            annotations = aggregate_annotations(y)
-            y = annotations.labels
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        classes, y_codes = np.unique(y, return_inverse=True)
+        labels, annotations = _consensus(y)
         (X,) = indexable(X)
-        if purifies(estimator):
-            beliefs = beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, self.random_state)
-        else:
-            beliefs = beliefs_of_folds(
-                estimator, X, y, y_codes, fit_params, self.cv, self.n_jobs, self.random_state
-            )
+        classes, y_codes = np.unique(labels, return_inverse=True)
+        beliefs = self._judge(X, labels, y_codes, fit_params)
         if annotations is not None:
             beliefs = beliefs_with_annotations(beliefs, annotations, classes)
-        self.classes_, self.annotations_ = classes, annotations
-        return self._keep(beliefs, y_codes, index)
-
-    def _keep(self, beliefs, y_codes, index):
-        table = issues_table(y_codes, self.classes_, beliefs, self.target_precision, index)
+        index = getattr(y, "index", None)
+        index = index if np.ndim(index) == 1 else None
+        table = issues_table(y_codes, classes, beliefs, self.target_precision, index)
         suggested = beliefs.purified.argmax(axis=1)
         if beliefs.neighbors is not None:
             table["neighbors"] = supporters(beliefs.neighbors, y_codes, suggested)
-        self.label_issues_ = table
         is_mended = table["action"].isin(["relabel", "drop"])
-        self.clean_labels_ = self.classes_[np.where(is_mended, suggested, y_codes)]
+        self.classes_, self.annotations_ = classes, annotations
+        self.label_issues_ = table
+        self.clean_labels_ = classes[np.where(is_mended, suggested, y_codes)]
         self.transition_matrix_ = beliefs.transition_matrix
         self.noise_rate_ = float(table["p_label_error"].mean())
         self.estimator_ = beliefs.estimator
         self.sample_indices_ = np.flatnonzero(table["action"] != "drop")
         return self
+
+    def _judge(self, X, y, y_codes, fit_params):
+        """Return what the classifier believes of the labels."""
+        estimator = self.estimator
+        if estimator is None:
+            from skdiffusion_label import LRADiffusionClassifier
+
+            estimator = LRADiffusionClassifier(random_state=self.random_state)
+        if purifies(estimator):
+            return beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, self.random_state)
+        return beliefs_of_folds(
+            estimator, X, y, y_codes, fit_params, self.cv, self.n_jobs, self.random_state
+        )
 
     def fit_resample(self, X, y, **fit_params):
         """Judge all labels and return the rows worth learning from, with mended labels.
@@ -203,3 +197,15 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         elif np.ndim(y) == 1:
             labels = labels.rename(y.name).astype(y.dtype)
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
+
+
+def _consensus(y):
+    """Return one label for each row, and what several annotators' labels led to, or None."""
+    annotations = None
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        annotations = aggregate_annotations(y)
+        y = annotations.labels
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y, annotations

@@ -18,7 +18,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 from skdiffusion_label import LRADiffusionImageClassifier
-from skdiffusion_label.classifier import _training as training
+from skdiffusion_label.classifier import _checkpoint, _training
 
 SETTINGS = {"hidden_size": 16, "max_iter": 6, "batch_size": 32, "random_state": 0}
 
@@ -36,7 +36,7 @@ def blobs():
 def fit_and_die(clf, data, n_epochs, monkeypatch):
     """Fit until ``n_epochs`` have been saved, then die before anything else happens."""
     with monkeypatch.context() as patch:
-        save, n_saved = training.Checkpoint.save, []
+        save, n_saved = _checkpoint.Checkpoint.save, []
 
         def save_and_die(self, content):
             save(self, content)
@@ -44,21 +44,21 @@ def fit_and_die(clf, data, n_epochs, monkeypatch):
             if len(n_saved) == n_epochs:
                 raise Killed
 
-        patch.setattr(training.Checkpoint, "save", save_and_die)
+        patch.setattr(_checkpoint.Checkpoint, "save", save_and_die)
         with pytest.raises(Killed):
             clf.fit(*data)
 
 
 def count_epochs(monkeypatch):
     """Return a list that grows by each epoch that is trained."""
-    epochs, original = [], training.train_denoiser
+    epochs, original = [], _training.train_denoiser
 
     def watch(*args):
         for loss in original(*args):
             epochs.append(loss)
             yield loss
 
-    monkeypatch.setattr(training, "train_denoiser", watch)
+    monkeypatch.setattr(_training, "train_denoiser", watch)
     return epochs
 
 
@@ -178,10 +178,24 @@ class StopAfter:
 
 
 @pytest.mark.skipif(find_spec("sklearn.callback") is None, reason="needs callbacks")
-def test_a_callback_s_stop_is_the_end_of_the_fit(blobs, tmp_path):
+def test_a_callback_s_stop_is_the_end_of_its_fit_alone(blobs, tmp_path):
     clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    unbroken = clone(clf).set_params(checkpoint_dir=None).fit(*blobs)
     for _ in range(2):
         assert clf.set_callbacks(StopAfter(3)).fit(*blobs).n_iter_ == 3
+    clf.set_callbacks()
+    assert clf.fit(*blobs).loss_curve_ == unbroken.loss_curve_
+
+
+@pytest.mark.parametrize("kind", ["list", "int32", "object", "float64"])
+def test_labels_of_whatever_type_are_the_same_labels(kind, blobs, tmp_path, monkeypatch):
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+    X, y = blobs
+    first = clone(clf).fit(X, y.astype(np.int64))
+    epochs = count_epochs(monkeypatch)
+    second = clf.fit(X, y.tolist() if kind == "list" else y.astype(kind))
+    assert epochs == []
+    assert second.loss_curve_ == first.loss_curve_
 
 
 def test_what_is_gone_on_from_is_said(blobs, tmp_path, monkeypatch, capsys):

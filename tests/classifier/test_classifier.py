@@ -1,5 +1,6 @@
 import copy
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +23,7 @@ from skdiffusion_label import LRADiffusionClassifier, published_settings
 from skdiffusion_label._torch import arrays_to_module
 from skdiffusion_label.classifier import _training
 from skdiffusion_label.classifier._network import build_model
-from skdiffusion_label.classifier._validation import hold_out
+from skdiffusion_label.classifier._validation import check_rows
 from skdiffusion_label.diffusion import LabelDiffusion
 from skdiffusion_label.label_noise import margin_noise
 
@@ -38,9 +39,10 @@ def digits_classifier(noisy_digits):
     return clf.set_params(max_iter=25, learning_rate=1e-2, random_state=0).fit(X, y_given)
 
 
-def held_out_rows(clf, n_samples):
-    weight = np.ones(n_samples, dtype=np.float32)
-    return hold_out(clf, weight, check_random_state(clf.random_state)) > 0
+def held_out_rows(clf, X, y):
+    """Return which rows early stopping holds out: those whose labels decide about its scores."""
+    rows = check_rows(clf, X, y, None, None, check_random_state(clf.random_state))
+    return rows.held_out > 0
 
 
 # Labels
@@ -399,7 +401,7 @@ def test_timesteps_of_purifying_are_those_of_the_process(timestep, fitted, blobs
         {"retrieval_space": "auto", "n_neighbors": "auto"},
         {"retrieval_space": "supervised", "prediction_type": "sample"},
         {"prior": GaussianNB(), "prediction_type": "epsilon"},
-        {"early_stopping": True},
+        {"n_iter_no_change": 30},
     ],
 )
 def test_labels_of_rows_of_weight_zero_change_nothing(parameters, fast, blobs):
@@ -614,8 +616,7 @@ def test_temperature_fitted_under_agreement_is_lower(fast, blobs):
 @pytest.fixture(scope="module")
 def early_stopped(fast, blobs):
     X, _, y = blobs
-    parameters = {"early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 3}
-    parameters |= {"warmup_fraction": 0.0}  # patience begins after the warm-up
+    parameters = {"validation_fraction": 0.2, "n_iter_no_change": 3}
     return LRADiffusionClassifier(**{**fast, "max_iter": 200, **parameters}).fit(X, y)
 
 
@@ -631,7 +632,7 @@ def test_the_best_epoch_of_early_stopping_predicts(early_stopped, blobs):
     for random_state in range(6):
         clf = clone(early_stopped).set_params(random_state=random_state, learning_rate=3e-2)
         scores = clf.fit(X, y).validation_scores_
-        held_out = held_out_rows(clf, len(X))
+        held_out = held_out_rows(clf, X, y)
         assert held_out.sum() == 40
         assert clf.score(X[held_out], y[held_out]) == pytest.approx(max(scores))
         some_last_epoch_is_not_the_best |= scores[-1] < max(scores)
@@ -643,7 +644,7 @@ def test_the_best_epoch_of_early_stopping_predicts(early_stopped, blobs):
 )
 def test_labels_of_held_out_rows_do_not_enter_training(parameters, early_stopped, blobs):
     X, _, y = blobs
-    changed = np.where(held_out_rows(early_stopped, len(X)), (y + 1) % 3, y)
+    changed = np.where(held_out_rows(early_stopped, X, y), (y + 1) % 3, y)
     clf = clone(early_stopped).set_params(max_iter=3, **parameters)
     losses = clf.fit(X, y).loss_curve_
     scores = clf.validation_scores_
@@ -653,7 +654,7 @@ def test_labels_of_held_out_rows_do_not_enter_training(parameters, early_stopped
 
 def test_early_stopping_needs_rows_to_train_on(fast, blobs):
     X, _, y = blobs
-    clf = LRADiffusionClassifier(**fast, early_stopping=True, validation_fraction=0.9)
+    clf = LRADiffusionClassifier(**fast, n_iter_no_change=30, validation_fraction=0.9)
     with pytest.raises(ValueError, match="At least two rows"):
         clf.fit(X[:6], y[:6])
 
@@ -679,7 +680,7 @@ def test_without_warm_start_fit_forgets(fast, blobs):
 def test_early_stopping_can_be_switched_under_warm_start(fast, blobs):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**fast, warm_start=True).fit(X, y)
-    clf.set_params(early_stopping=True, max_iter=3).fit(X, y)
+    clf.set_params(n_iter_no_change=30, max_iter=3).fit(X, y)
     assert len(clf.validation_scores_) == 3
 
 
@@ -694,16 +695,63 @@ def test_warm_start_needs_the_same_problem(fast, blobs):
         clf.set_params(hidden_size=16).fit(X, y)
 
 
-def test_warm_start_after_a_failed_fit_starts_anew(fast, blobs, monkeypatch):
+def attributes_of(clf):
+    """Return copies of all that an estimator holds, its lists and dicts in depth."""
+    return copy.deepcopy(vars(clf))
+
+
+def assert_same_attributes(clf, expected):
+    assert list(vars(clf)) == list(expected)
+    for name, value in expected.items():
+        assert joblib.hash(vars(clf)[name]) == joblib.hash(value), name
+
+
+class Interrupting:
+    """A callback that interrupts the second epoch, as a user would."""
+
+    def __init__(self):
+        self.n_epochs = 0
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = lambda self, estimator, context, **arguments: None
+
+    def on_fit_task_end(self, estimator, context, **arguments):
+        self.n_epochs += 1
+        if self.n_epochs == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_an_interrupted_fit_leaves_the_estimator_as_it_was(warm_start, fast, blobs):
+    pytest.importorskip("sklearn.callback")
     X, _, y = blobs
-    clf = LRADiffusionClassifier(**fast, warm_start=True)
-    with monkeypatch.context() as patch:
-        patch.setattr("skdiffusion_label.classifier._classifier.train", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            clf.fit(X, y)
-    other = 100 * X[:, :3]
-    expected = LRADiffusionClassifier(**fast).fit(other, y).predict_proba(other)
-    assert_array_equal(clf.fit(other, y).predict_proba(other), expected)
+    clf = LRADiffusionClassifier(**fast, warm_start=warm_start, n_iter_no_change=5).fit(X, y)
+    clf.set_callbacks(Interrupting())
+    before, proba = attributes_of(clf), clf.predict_proba(X)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, (y + 1) % 3)
+    before["_skl_callbacks"] = vars(clf)["_skl_callbacks"]  # has counted epochs
+    assert_same_attributes(clf, before)
+    assert_array_equal(clf.predict_proba(X), proba)
+
+
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_a_refused_refit_leaves_the_estimator_as_it_was(fitted_before, fast, blobs):
+    X, _, y = blobs
+    columns = list("abcd")
+    clf = LRADiffusionClassifier(**{**fast, "learning_rate": 1e35})
+    if fitted_before:
+        clf.set_params(learning_rate=1e-2).fit(pd.DataFrame(X, columns=columns), y)
+        clf.set_params(learning_rate=1e35)
+    before = attributes_of(clf)
+    with pytest.raises(ValueError, match="diverged"):
+        clf.fit(pd.DataFrame(X[:, ::-1], columns=columns[::-1]), y)
+    assert_same_attributes(clf, before)
+    with pytest.raises(ValueError, match="neighbors must hold"):
+        clf.fit(X[:, :3], y, neighbors=np.full((len(X), 1), len(X)))
+    assert_same_attributes(clf, before)
 
 
 # Published settings
@@ -856,7 +904,7 @@ def test_prediction_falls_back_to_the_cpu_with_a_warning(fast, blobs):
 
 def test_verbose_prints_a_line_for_each_epoch(fast, blobs, capsys):
     X, _, y = blobs
-    clf = LRADiffusionClassifier(**fast, verbose=1, early_stopping=True).fit(X, y)
+    clf = LRADiffusionClassifier(**fast, verbose=1, n_iter_no_change=30).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     retrieval, *epochs = lines
     assert f"{clf.n_neighbors_} neighbors" in retrieval
@@ -867,6 +915,6 @@ def test_verbose_prints_a_line_for_each_epoch(fast, blobs, capsys):
 
 def test_nothing_is_printed_unless_asked(fast, blobs, capsys):
     X, _, y = blobs
-    LRADiffusionClassifier(**fast, early_stopping=True).fit(X, y).predict(X)
+    LRADiffusionClassifier(**fast, n_iter_no_change=30).fit(X, y).predict(X)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""

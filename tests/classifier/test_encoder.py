@@ -460,7 +460,7 @@ def test_encoder_works_with_early_stopping_priors_and_warm_starts(images):
     ).fit(X, y)
     assert len(clf.validation_scores_) == 3
     weights = copy.deepcopy(clf.encoder_.state_dict())
-    clf.set_params(warm_start=True, learning_rate=1e-12, early_stopping=False).fit(X, y)
+    clf.set_params(warm_start=True, learning_rate=1e-12, n_iter_no_change=None).fit(X, y)
     for name, value in clf.encoder_.state_dict().items():
         if "running" not in name and value.is_floating_point():
             torch.testing.assert_close(value, weights[name])

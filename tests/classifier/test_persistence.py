@@ -17,7 +17,7 @@ from skdiffusion_label import LRADiffusionClassifier
 
 CONFIGURATIONS = [
     {"prediction_type": "sample", "n_sampling_steps": 3},
-    {"early_stopping": True, "encoder": "mlp"},
+    {"n_iter_no_change": 30, "encoder": "mlp"},
     {"feature_extractor": PCA(3, random_state=0), "prior": GaussianNB()},
 ]
 

@@ -1,0 +1,54 @@
+"""From what ``fit`` is given to features, and to what the denoiser sees of the rows."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import validate_data
+
+from skdiffusion_label.classifier._inputs import DenoiserInputs
+from skdiffusion_label.classifier._prior import fit_prior
+from skdiffusion_label.classifier._validation import check_dense, check_rows
+
+DTYPES = [np.float64, np.float32]
+
+
+def read_rows(estimator, X, y, sample_weight, neighbors, continues, random_state):
+    """Check all that ``fit`` is given; return the fitted extractor or None, features and rows.
+
+    An estimator that ``continues`` from its previous fit keeps the extractor.
+    """
+    checks = {"dtype": DTYPES, "ensure_min_samples": 2, "reset": not continues}
+    if estimator.feature_extractor is None:
+        features, y = validate_data(estimator, X, y, **checks)
+        rows = check_rows(estimator, features, y, sample_weight, neighbors, random_state)
+        return None, features, rows
+    rows = check_rows(estimator, X, y, sample_weight, neighbors, random_state)
+    if continues:
+        extractor = estimator.feature_extractor_
+        features = extractor.transform(X)
+    else:
+        extractor, features = _fit_extractor(clone(estimator.feature_extractor), X, y)
+    features, _ = validate_data(estimator, check_dense(features), y, **checks)
+    return extractor, features, rows
+
+
+def _fit_extractor(extractor, X, y):
+    if hasattr(extractor, "fit_transform"):
+        return extractor, extractor.fit_transform(X, y)
+    return extractor, extractor.fit(X, y).transform(X)
+
+
+def fit_scaler(features, rows):
+    """Fit the scaler of the rows that are trained on, whatever their weights."""
+    is_trained = None if rows.weight.all() else rows.weight > 0
+    return StandardScaler().fit(features, sample_weight=is_trained)
+
+
+def fit_condition(prior, features, standardized, rows, joint, random_state):
+    """Return the fitted prior or None, and what the denoiser sees of the training rows."""
+    raw = None if joint is None else joint.inputs
+    if prior is None:
+        return None, DenoiserInputs(standardized, raw=raw)
+    y = rows.classes[rows.y_codes]
+    prior, means = fit_prior(prior, features, y, rows.weight, rows.classes, random_state)
+    return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)
