@@ -617,12 +617,12 @@ def test_temperature_fitted_under_agreement_is_lower(fast, blobs):
 def early_stopped(fast, blobs):
     X, _, y = blobs
     parameters = {"validation_fraction": 0.2, "n_iter_no_change": 3}
-    return LRADiffusionClassifier(**{**fast, "max_iter": 200, **parameters}).fit(X, y)
+    return LRADiffusionClassifier(**{**fast, "max_iter": 40, **parameters}).fit(X, y)
 
 
 def test_early_stopping_stops_after_epochs_without_gain(early_stopped):
     scores = early_stopped.validation_scores_
-    assert early_stopped.n_iter_ == len(scores) < 200
+    assert early_stopped.n_iter_ == len(scores) < 40
     assert np.argmax(scores) == len(scores) - 1 - 3
 
 
