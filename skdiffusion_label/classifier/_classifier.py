@@ -20,6 +20,7 @@ from skdiffusion_label.classifier._validation import check_encoder, check_traini
 from skdiffusion_label.diffusion import NOISE_SCHEDULES, PREDICTION_TYPES, SAMPLERS
 from skdiffusion_label.noise_model import (
     annotator_distributions,
+    given_label_trust,
     held_out_losses,
     vote_distributions,
 )
@@ -154,8 +155,11 @@ class LRADiffusionClassifier(
         Estimate of P(given label = column | true label = row); None if
         ``label_aggregation="vote"``.
     label_trust_ : float
-        How far given labels are believed beyond what the features say, from 0 to 1; see
-        :meth:`purify_proba`.
+        How far given labels of new rows are believed beyond what the features say, from 0 to 1; as
+        the neighbors of training rows judge, who have not seen the row's label.
+    training_label_trust_ : float
+        The same for the rows of ``fit``, whose labels the network has learned from already; never
+        more. See :meth:`purify_proba`.
     loss_curve_ : list of float
         Training loss of each epoch.
     n_iter_ : int
@@ -380,9 +384,12 @@ class LRADiffusionClassifier(
         if self.label_aggregation == "vote":
             distributions = vote_distributions(retrieval.votes, y_codes, weight)
             self.label_distributions_, self.transition_matrix_ = distributions, None
+            judgement = retrieval.votes / np.maximum(retrieval.votes.sum(axis=1, keepdims=True), 1)
         else:
             found = annotator_distributions(retrieval.votes, y_codes, weight)
-            self.label_distributions_, self.transition_matrix_ = found
+            self.label_distributions_, self.transition_matrix_, judgement = found
+        rows = np.flatnonzero(weight)
+        self.label_trust_ = given_label_trust(judgement[rows], y_codes[rows])
 
     def _fit_condition(self, features, standardized, y, weight, raw, random_state):
         """Return what the denoiser sees of the training rows."""

@@ -162,7 +162,7 @@ class LabelDiffusionPredictor:
         codes = self._run_chains(inputs, draw_codes, start=start, noise_generator=generator)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
-    def purify_proba(self, X, y, timestep=None):
+    def purify_proba(self, X, y, timestep=None, *, trained_on=False):
         """Infer the true label from both the row and the label that it was given.
 
         The given label is diffused to an intermediate timestep and denoised in one step. What no
@@ -182,6 +182,9 @@ class LabelDiffusionPredictor:
             given labels from these alone (``label_trust_``), and a label enters as the mean
             diffused label that carries just as much evidence for each class as the estimated noise
             has left in it, at the timestep at which a diffused label does.
+        trained_on : bool, default=False
+            Whether ``fit`` has learned from these very rows and labels. What they say is partly in
+            the network then, and ``training_label_trust_`` takes the place of ``label_trust_``.
 
         Returns
         -------
@@ -200,13 +203,14 @@ class LabelDiffusionPredictor:
         start = None
         labels = np.eye(len(self.classes_))
         if timestep is None:
+            trust = self.training_label_trust_ if trained_on else self.label_trust_
             log_odds = _log_odds_of_signal(self._network)
-            timestep, labels = labels_of_evidence(self._evidence, log_odds)
+            timestep, labels = labels_of_evidence(trust * self._evidence, log_odds)
             start = torch.zeros(1, len(labels))
         labels = labels[np.searchsorted(self.classes_, y)]
         return self._denoise(self._transform(X), start=start, labels=labels, timestep=int(timestep))
 
-    def purify_labels(self, X, y, timestep=None):
+    def purify_labels(self, X, y, timestep=None, *, trained_on=False):
         """Infer the true label of each row from the row and its given label.
 
         Parameters
@@ -217,13 +221,15 @@ class LabelDiffusionPredictor:
             Given labels, all of them among ``classes_``.
         timestep : int, default=None
             See :meth:`purify_proba`.
+        trained_on : bool, default=False
+            See :meth:`purify_proba`.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             The most probable class of :meth:`purify_proba`.
         """
-        proba = self.purify_proba(X, y, timestep)
+        proba = self.purify_proba(X, y, timestep, trained_on=trained_on)
         return self.classes_[proba.argmax(axis=1)]
 
     def kneighbors_graph(self, X):

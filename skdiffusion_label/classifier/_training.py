@@ -27,7 +27,7 @@ from skdiffusion_label.diffusion import (
     fit_temperature,
     train_denoiser,
 )
-from skdiffusion_label.noise_model import given_label_evidence
+from skdiffusion_label.noise_model import given_label_evidence, given_label_trust
 
 _AUTO_N_UPDATES = 500
 _AUTO_N_EPOCHS = (3, 200)
@@ -85,7 +85,9 @@ def train(estimator, inputs, encoder, X, y, weight, held_out, random_state, devi
     some_rows = np.sort(random_state.permutation(rows)[:_MAX_TRUST_ROWS])
     y_codes = np.searchsorted(estimator.classes_, y[some_rows])
     proba = estimator._denoise(inputs.take(some_rows), start=torch.zeros(1, n_classes))
-    estimator.label_trust_, estimator._evidence = given_label_evidence(proba, y_codes)
+    estimator._evidence = given_label_evidence(proba, y_codes)
+    # What the network has learned by heart agrees with its sureness no more: then it is enough.
+    estimator.training_label_trust_ = min(estimator.label_trust_, given_label_trust(proba, y_codes))
 
 
 def _loader(raw, device):

@@ -47,7 +47,7 @@ def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params):
     if transition_matrix is None:
         transition_matrix = confident_transition(y_codes, proba)
     neighbors = getattr(final, "neighbors_", None)
-    purified = final.purify_proba(X, y)
+    purified = final.purify_proba(X, y, trained_on=True)
     # Training has seen the given labels already, and purification sees them once more: the
     # classifier alone doubts too much, the purified labels trust too much.
     posterior = _normalized(np.sqrt(proba * purified))
