@@ -100,7 +100,7 @@ for noise, y_given in noisy_labels.items():
     # The model's belief in each given label, from the image and the given label together. It needs
     # no fit of its own; the lowest beliefs are the most suspicious labels.
     classifier = methods["LRADiffusionClassifier"]
-    belief = classifier.purify_proba(X_train, y_given)[np.arange(n_train), y_given]
+    belief = classifier.purify_proba(X_train, y_given, trained_on=True)[np.arange(n_train), y_given]
     rows = np.argsort(belief, kind="stable")[:20]
     most_suspicious[noise] = rows, classifier.predict(X_train[rows])
 

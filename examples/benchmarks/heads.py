@@ -88,7 +88,7 @@ class RetrievalVote(ClassifierMixin, BaseEstimator):
             sample_weight=weight,
             random_state=self.random_state,
         )
-        distributions, _ = annotator_distributions(retrieval.votes, y_codes, weight)
+        distributions, *_ = annotator_distributions(retrieval.votes, y_codes, weight)
         return distributions[len(self._X) :].astype(np.float64)
 
 

@@ -59,7 +59,7 @@ def by_posterior(X, y, seed):
 
 def by_purifying(X, y, seed):
     """Return how little our classifier believes the given label when it sees that too."""
-    return _judgement_of(lra(seed).fit(X, y).purify_proba(X, y), y)
+    return _judgement_of(lra(seed).fit(X, y).purify_proba(X, y, trained_on=True), y)
 
 
 def by_k_disagreement(X, y, seed, n_neighbors=10):

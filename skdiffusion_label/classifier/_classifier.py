@@ -39,6 +39,7 @@ from skdiffusion_label.diffusion import (
 from skdiffusion_label.noise_model import (
     annotator_distributions,
     given_label_evidence,
+    given_label_trust,
     held_out_losses,
     vote_distributions,
 )
@@ -148,8 +149,11 @@ class LRADiffusionClassifier(
         Estimate of P(given label = column | true label = row); None if
         ``label_aggregation="vote"``.
     label_trust_ : float
-        How far given labels are believed beyond what the features say, from 0 to 1; see
-        :meth:`purify_proba`.
+        How far given labels of new rows are believed beyond what the features say, from 0 to 1; as
+        the neighbors of training rows judge, who have not seen the row's label.
+    training_label_trust_ : float
+        The same for the rows of ``fit``, whose labels the network has learned from already; never
+        more. See :meth:`purify_proba`.
     loss_curve_ : list of float
         Training loss of each epoch.
     n_iter_ : int
@@ -331,7 +335,7 @@ class LRADiffusionClassifier(
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
         found = self._infer_labels(retrieval.votes, rows)
-        self.label_distributions_, self.transition_matrix_ = found
+        self.label_distributions_, self.transition_matrix_, self.label_trust_ = found
         self.prior_, inputs = fit_condition(
             self.prior, features, standardized, rows, joint, random_state
         )
@@ -350,8 +354,8 @@ class LRADiffusionClassifier(
             chains = self._chains_of(training.finish())
             self.weights_, self._encoder = fitted_weights(chains.model.denoiser, joint)
             self.temperature_ = self._fit_temperature(chains, inputs, rows, random_state)
-            self.label_trust_, self._evidence = self._judge_labels(
-                self._chains(), inputs, rows, random_state
+            self._evidence, self.training_label_trust_ = self._judge_labels(
+                inputs, rows, random_state
             )
         return self
 
@@ -380,10 +384,16 @@ class LRADiffusionClassifier(
         )
 
     def _infer_labels(self, votes, rows):
-        """Return label distributions, and the transition matrix or None."""
+        """Return label distributions, the transition matrix or None, and the trust in labels."""
         if self.label_aggregation == "vote":
-            return vote_distributions(votes, rows.y_codes, rows.weight), None
-        return annotator_distributions(votes, rows.y_codes, rows.weight)
+            distributions = vote_distributions(votes, rows.y_codes, rows.weight)
+            transition = None
+            judgement = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+        else:
+            found = annotator_distributions(votes, rows.y_codes, rows.weight)
+            distributions, transition, judgement = found
+        trust = given_label_trust(judgement[rows.trained], rows.y_codes[rows.trained])
+        return distributions, transition, trust
 
     def _model_to_train(self, continues, joint, generator):
         if continues:
@@ -423,10 +433,15 @@ class LRADiffusionClassifier(
             chains, inputs, distributions, rows, self.label_weighting, random_state
         )
 
-    def _judge_labels(self, chains, inputs, rows, random_state):
+    def _judge_labels(self, inputs, rows, random_state):
+        """Return the evidence in given labels, and how far it goes for rows that were learned."""
         some_rows = np.sort(random_state.permutation(rows.trained)[:_MAX_TRUST_ROWS])
-        proba = chains.proba(inputs.take(some_rows), start=torch.zeros(1, len(rows.classes)))
-        return given_label_evidence(proba, rows.y_codes[some_rows])
+        no_noise = torch.zeros(1, len(rows.classes))
+        proba = self._chains().proba(inputs.take(some_rows), start=no_noise)
+        y_codes = rows.y_codes[some_rows]
+        # What the network has learned by heart agrees with its sureness no more: then it is enough.
+        trust = min(self.label_trust_, given_label_trust(proba, y_codes))
+        return given_label_evidence(proba, y_codes), trust
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -136,7 +136,7 @@ class LabelDiffusionPredictor:
         codes = self._chains().run(self._transform(X), draw_codes, start=start)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
-    def purify_proba(self, X, y, timestep=None):
+    def purify_proba(self, X, y, timestep=None, *, trained_on=False):
         """Infer the true label from both the row and the label that it was given.
 
         The given label is diffused to an intermediate timestep and denoised from there, in as many
@@ -156,6 +156,9 @@ class LabelDiffusionPredictor:
             given labels from these alone (``label_trust_``), and a label enters as the mean
             diffused label that carries just as much evidence for each class as the estimated noise
             has left in it, at the timestep at which a diffused label does.
+        trained_on : bool, default=False
+            Whether ``fit`` has learned from these very rows and labels. What they say is partly in
+            the network then, and ``training_label_trust_`` takes the place of ``label_trust_``.
 
         Returns
         -------
@@ -174,7 +177,8 @@ class LabelDiffusionPredictor:
         model = build_model(self._network)
         log_odds = model.schedule.log_odds.numpy()
         if timestep is None:
-            evidence, start = self._evidence, torch.zeros(1, len(self.classes_))
+            trust = self.training_label_trust_ if trained_on else self.label_trust_
+            evidence, start = trust * self._evidence, torch.zeros(1, len(self.classes_))
         else:
             evidence, start = log_odds[timestep] * np.eye(len(self.classes_)), None
         # What a later timestep leaves of a label is brought where a chain can start.
@@ -183,7 +187,7 @@ class LabelDiffusionPredictor:
         inputs = self._transform(X)
         return self._chains().proba(inputs, start=start, labels=labels, timestep=timestep)
 
-    def purify_labels(self, X, y, timestep=None):
+    def purify_labels(self, X, y, timestep=None, *, trained_on=False):
         """Infer the true label of each row from the row and its given label.
 
         Parameters
@@ -194,13 +198,15 @@ class LabelDiffusionPredictor:
             Given labels, all of them among ``classes_``.
         timestep : int, default=None
             See :meth:`purify_proba`.
+        trained_on : bool, default=False
+            See :meth:`purify_proba`.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             The most probable class of :meth:`purify_proba`.
         """
-        proba = self.purify_proba(X, y, timestep)
+        proba = self.purify_proba(X, y, timestep, trained_on=trained_on)
         return self.classes_[proba.argmax(axis=1)]
 
     def kneighbors_graph(self, X):

@@ -77,7 +77,7 @@ def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, random_state):
     if calibration.is_sharpened:  # what purification says is as timid
         purified = posterior_of_given(proba, y_codes, transition_matrix)
     else:
-        purified = final.purify_proba(X, y)
+        purified = final.purify_proba(X, y, trained_on=True)
     # Training has seen the given labels already, and purification sees them once more: the
     # classifier alone doubts too much, the purified labels trust too much.
     posterior = _normalized(np.sqrt(proba * purified))

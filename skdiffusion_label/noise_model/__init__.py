@@ -10,6 +10,7 @@ from skdiffusion_label.noise_model._neighbors import (
 from skdiffusion_label.noise_model._purification import (
     deconvolved,
     given_label_evidence,
+    given_label_trust,
     labels_of_evidence,
     posterior_of_given,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "dawid_skene",
     "deconvolved",
     "given_label_evidence",
+    "given_label_trust",
     "held_out_losses",
     "labels_of_evidence",
     "posterior_of_given",

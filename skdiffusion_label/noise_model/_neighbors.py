@@ -10,6 +10,9 @@ from skdiffusion_label.noise_model._dawid_skene import alternate
 
 _N_EFFECTIVE_VOTES = 10.0  # neighbors resemble each other: more than ten add next to nothing
 _FINAL_POWER = 0.2  # ten votes count as two
+# For a judge of given labels: four of ten votes; it is right of .95 of digits with 40 % of the
+# labels wrong and .91 of banking queries, and says .87 and .97.
+_JUDGING_POWER = 0.4
 _N_STRATA = 4  # quarters of the rows by the margin of their neighbors' votes
 _INITIAL_LOCAL_SHARE = 0.2  # of the given labels; the rounds move it
 _N_PRIOR_ROWS, _N_PRIOR_LOCAL_ROWS = 10, 1  # beforehand one row in ten follows the neighborhood
@@ -78,6 +81,8 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
         Probabilities of the true label given the own label and the neighbors' labels.
     transition_matrix : ndarray of shape (n_classes, n_classes)
         P(given label = column | true label = row).
+    judgement : ndarray of shape (n_samples, n_classes)
+        Probabilities of the true label given the neighbors' labels alone.
 
     References
     ----------
@@ -99,7 +104,8 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
     own = np.where((ballots.weight > 0)[:, None], by_class + by_place, 1)
     distributions = (1 - vote_weight) * normalized(softened * own)
     distributions += vote_weight * ballots.squared_vote
-    return distributions.astype(np.float32), model.transition
+    judgement = ballots.posterior_of_neighbors(model, frequencies, _JUDGING_POWER)
+    return distributions.astype(np.float32), model.transition, judgement
 
 
 def held_out_losses(votes, y_codes, sample_weight=None, *, random_state=0):

@@ -5,20 +5,13 @@ import numpy as np
 from skdiffusion_label.noise_model._confusion import expected_counts, normalized, shrunk_transition
 
 _N_DECONVOLUTIONS = 10  # rounds: what is left of the noise is less than that of the estimate
-_N_GROUPS = 4
+_N_GROUPS = 4  # quarters of the rows by confidence: the surest against the others
 _FULL_TRUST, _NO_TRUST = 0.15, 0.2  # largest shares of disagreement that remain unexplained
+_N_ERRORS = 1.64  # standard errors that an excess has to exceed: one draw in twenty does by chance
 
 
 def given_label_evidence(proba, y_codes):
-    """Estimate log P(given label | true label), as far as given labels can be trusted.
-
-    Rows are put in four groups by the classifier's confidence. How often it disagrees with the
-    given label where it is most confident is the rate of noise that has nothing to do with the
-    features. Labels of less confident rows should be wrong as often, and disagreement be more
-    frequent only by the classifier's own errors. Disagreement beyond that is noise that depends on
-    the features: where the classifier hesitates, given labels then are wrong more often than not,
-    and to trust them would harm. Given labels are fully trusted where at most 15 % of a group's
-    disagreement is of this kind, and not at all from 20 % on.
+    """Estimate log P(given label | true label), up to the judge's own errors.
 
     Parameters
     ----------
@@ -29,31 +22,52 @@ def given_label_evidence(proba, y_codes):
 
     Returns
     -------
-    trust : float
-        From 0 to 1.
     evidence : ndarray of shape (n_classes, n_classes)
-        ``trust`` times the logarithm of P(given label = column | true label = row).
+        Logarithm of P(given label = column | true label = row).
     """
-    n_classes = proba.shape[1]
-    if n_classes == 1 or len(proba) < _N_GROUPS:
-        return 0.0, np.zeros((n_classes, n_classes))
-    trust = _trust(proba, y_codes)
-    return trust, trust * np.log(shrunk_transition(expected_counts(proba, y_codes)))
+    return np.log(shrunk_transition(expected_counts(proba, y_codes)))
 
 
-def _trust(proba, y_codes):
-    chance = 1 / (proba.shape[1] - 1)  # of hitting one certain other class
+def given_label_trust(proba, y_codes):
+    """Judge how far given labels say more about the true ones than the features do.
+
+    How often the judge disagrees with given labels in the quarter of the rows where it is surest is
+    the rate of noise that has nothing to do with the features. Labels of other rows should be wrong
+    as often, and disagreement be more frequent only by the judge's own errors. Disagreement beyond
+    that, and beyond its sampling error, is noise that depends on the features: where the judge
+    hesitates, given labels then are wrong more often than not, and to trust them would harm.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_samples, n_classes)
+        Probabilities of the true label, of a judge that has not seen the row's given label.
+    y_codes : ndarray of shape (n_samples,)
+        Integer-coded given labels.
+
+    Returns
+    -------
+    trust : float
+        One where at most 15 % of the disagreement is unexplained, zero from 20 % on.
+    """
+    n_samples, n_classes = proba.shape
+    if n_classes == 1 or n_samples < _N_GROUPS:
+        return 0.0
+    chance = 1 / (n_classes - 1)  # of hitting one certain other class
     confidence = proba.max(axis=1)
     disagrees = proba.argmax(axis=1) != y_codes
     groups = np.array_split(np.argsort(confidence, kind="stable"), _N_GROUPS)
-    errors = 1 - confidence[groups[-1]].mean()
+    surest, others = groups[-1], np.concatenate(groups[:-1])
+    errors = 1 - confidence[surest].mean()
     n_certain = max(1 - errors * (1 + chance), 1e-12)
-    noise_rate = np.clip((disagrees[groups[-1]].mean() - errors) / n_certain, 0, 1)
-    expected = 1 - confidence * (1 - noise_rate) - (1 - confidence) * noise_rate * chance
-    unexplained = max(
-        (disagrees[group] - expected[group]).sum() / max(disagrees[group].sum(), 1)
-        for group in groups[:-1]
-    )
+    share = disagrees[surest].mean()
+    noise_rate = np.clip((share - errors) / n_certain, 0, 1)
+    by_noise = confidence - (1 - confidence) * chance
+    expected = (1 - confidence + noise_rate * by_noise)[others]
+    # A share of zero in a few rows is not known to be zero.
+    variance_of_rate = max(share * (1 - share), 1 / len(surest)) / len(surest) / n_certain**2
+    variance = (expected * (1 - expected)).sum() + variance_of_rate * by_noise[others].sum() ** 2
+    excess = disagrees[others].sum() - expected.sum() - _N_ERRORS * np.sqrt(variance)
+    unexplained = excess / max(disagrees[others].sum(), 1)
     return float(np.clip((_NO_TRUST - unexplained) / (_NO_TRUST - _FULL_TRUST), 0, 1))
 
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import clone
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -362,7 +362,7 @@ def test_purified_probabilities_are_bayes_rule_on_trusted_evidence(blobs):
     clf = LRADiffusionClassifier(n_neighbors=10, max_iter=30, random_state=0).fit(X, y_given)
     assert clf.label_trust_ > 0
     blind = without_eyes_for_the_label(clf)
-    expected = blind.predict_proba(X) * np.exp(blind._evidence[:, y_given].T)
+    expected = blind.predict_proba(X) * np.exp(blind.label_trust_ * blind._evidence[:, y_given].T)
     expected /= expected.sum(axis=1, keepdims=True)
     assert_allclose(blind.purify_proba(X, y_given), expected, atol=1e-5)
 
@@ -918,3 +918,18 @@ def test_nothing_is_printed_unless_asked(fast, blobs, capsys):
     LRADiffusionClassifier(**fast, n_iter_no_change=30).fit(X, y).predict(X)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_labels_of_new_rows_are_trusted_and_those_of_training_rows_do_not_count_twice():
+    X, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    y_given = np.where(rng.random(len(y)) < 0.4, (y + rng.integers(1, 10, size=len(y))) % 10, y)
+    order = rng.permutation(len(y))
+    train, new = order[:900], order[900:]
+    clf = LRADiffusionClassifier(random_state=0).fit(X[train], y_given[train])
+    assert clf.label_trust_ > 0.9
+    assert clf.training_label_trust_ <= clf.label_trust_
+    purified = clf.purify_labels(X[new], y_given[new])
+    assert np.mean(purified == y[new]) > np.mean(clf.predict(X[new]) == y[new]) - 0.01
+    purified = clf.purify_labels(X[train], y_given[train], trained_on=True)
+    assert np.mean(purified == y[train]) > np.mean(clf.predict(X[train]) == y[train]) - 0.005

@@ -253,7 +253,7 @@ def test_beliefs_are_those_of_the_classifier(blobs):
     X, _, y = blobs
     cleaner = LabelCleaner(ESTIMATORS["pipeline"]).fit(X, y)
     scaler, model = cleaner.estimator_
-    purified = model.purify_proba(scaler.transform(X), y)
+    purified = model.purify_proba(scaler.transform(X), y, trained_on=True)
     joint = np.sqrt(purified * cleaner.estimator_.predict_proba(X))
     joint /= joint.sum(axis=1, keepdims=True)
     table = cleaner.label_issues_
@@ -666,7 +666,7 @@ class Undecided(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         return np.full((len(X), len(self.classes_)), np.nan)
 
-    def purify_proba(self, X, y):
+    def purify_proba(self, X, y, *, trained_on):
         return self.predict_proba(X)
 
 

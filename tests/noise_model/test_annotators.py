@@ -122,7 +122,7 @@ def test_row_without_neighbors_votes_for_its_own_label():
 def test_annotators_recover_pair_flips_where_the_vote_fails(seed, noise_rate):
     transition_matrix = pair_flips(5, noise_rate)
     true, given, votes = simulate(transition_matrix, seed=seed)
-    distributions, estimate = annotator_distributions(votes, given)
+    distributions, estimate, _ = annotator_distributions(votes, given)
     # Four standard errors of a share among the 800 rows of a class.
     np.testing.assert_allclose(estimate, transition_matrix, atol=4 * (0.5 * 0.5 / 800) ** 0.5)
     vote = vote_distributions(votes, given)
@@ -138,7 +138,7 @@ def test_annotators_recover_pair_flips_where_the_vote_fails(seed, noise_rate):
 def test_annotators_recover_that_one_of_two_classes_is_mislabelled_more_often(seed):
     transition_matrix = np.array([[0.6, 0.4], [0.1, 0.9]])
     true, given, votes = simulate(transition_matrix, seed=seed)
-    distributions, estimate = annotator_distributions(votes, given)
+    distributions, estimate, _ = annotator_distributions(votes, given)
     np.testing.assert_allclose(estimate, transition_matrix, atol=0.06)
     vote_is_right = (vote_distributions(votes, given).argmax(axis=1) == true).mean()
     assert (distributions.argmax(axis=1) == true).mean() > vote_is_right + 0.03
@@ -149,7 +149,7 @@ def test_annotators_recover_that_one_of_two_classes_is_mislabelled_more_often(se
 def test_annotators_recover_symmetric_noise_and_class_frequencies(noise_rate, n_classes):
     transition_matrix = even_noise(n_classes, noise_rate)
     true, given, votes = simulate(transition_matrix)
-    distributions, estimate = annotator_distributions(votes, given)
+    distributions, estimate, _ = annotator_distributions(votes, given)
     np.testing.assert_allclose(estimate, transition_matrix, atol=0.07)
     frequencies = np.bincount(true, minlength=n_classes) / len(true)
     np.testing.assert_allclose(distributions.mean(axis=0), frequencies, atol=0.02)
@@ -160,7 +160,7 @@ def test_annotators_recover_symmetric_noise_and_class_frequencies(noise_rate, n_
 
 def test_annotators_are_right_about_clean_labels():
     true, given, votes = simulate(np.eye(4), purity=1.0)
-    distributions, estimate = annotator_distributions(votes, given)
+    distributions, estimate, _ = annotator_distributions(votes, given)
     losses = held_out_losses(votes, given)
     np.testing.assert_array_equal(given, true)
     np.testing.assert_allclose(distributions, np.eye(4)[true], atol=1e-3)
@@ -187,7 +187,7 @@ def test_labels_that_follow_the_neighborhood_are_not_blamed_on_the_class(seed):
     cumulative = normalized(votes).cumsum(axis=1)
     local = (rng.random((len(true), 1)) > cumulative).sum(axis=1).clip(max=3)
     given = np.where(rng.random(len(true)) < 0.5, local, true)
-    _, estimate = annotator_distributions(votes, given)
+    _, estimate, _ = annotator_distributions(votes, given)
     kept = np.mean(given == true)
     assert kept < 0.87
     assert estimate.diagonal().min() > kept + 0.04
@@ -227,7 +227,7 @@ def test_annotators_lose_little_against_the_vote_where_noise_depends_on_the_feat
 def test_annotators_return_distributions(n_neighbors, weighted):
     votes, y_codes, rng = random_votes(n_neighbors=n_neighbors)
     weight = rng.random(300).astype(np.float32) if weighted else None
-    distributions, transition = annotator_distributions(votes, y_codes, weight)
+    distributions, transition, _ = annotator_distributions(votes, y_codes, weight)
     losses = held_out_losses(votes, y_codes, weight)
     assert_distributions(distributions, (300, 4))
     assert losses.shape == (300,)
@@ -238,7 +238,7 @@ def test_annotators_return_distributions(n_neighbors, weighted):
 
 def test_one_neighbor_is_enough_to_correct_some_labels():
     true, given, votes = simulate(even_noise(4, 0.4), n_neighbors=1)
-    distributions, estimate = annotator_distributions(votes, given)
+    distributions, estimate, _ = annotator_distributions(votes, given)
     assert (distributions.argmax(axis=1) == true).mean() >= (given == true).mean()
     rows = np.arange(len(true))
     assert -np.log(distributions[rows, true]).mean() < 0.8 < np.log(4)
@@ -274,7 +274,7 @@ def test_rows_of_weight_zero_might_as_well_be_missing(aggregate):
     weight = (np.arange(500) >= 100).astype(np.float32)
     found, alone = aggregate(votes, given, weight), aggregate(votes[100:], given[100:])
     if aggregate is annotator_distributions:
-        (found, transition), (alone, alone_transition) = found, alone
+        (found, transition, _), (alone, alone_transition, _) = found, alone
         np.testing.assert_allclose(transition, alone_transition, atol=1e-5)
     np.testing.assert_allclose(found[100:], alone, atol=1e-5)
 
@@ -304,7 +304,7 @@ def test_names_of_the_classes_do_not_matter(ties):
         noise = np.random.default_rng(0).uniform(0, 0.1, size=votes.shape)
         votes += noise.astype(np.float32)
     order = np.array([3, 0, 4, 1, 2])
-    distributions, transition = annotator_distributions(votes, given)
+    distributions, transition, _ = annotator_distributions(votes, given)
     renamed = annotator_distributions(votes[:, order], np.argsort(order)[given])
     np.testing.assert_allclose(renamed[1], transition[np.ix_(order, order)], atol=1e-5)
     np.testing.assert_allclose(renamed[0], distributions[:, order], atol=1e-4)
@@ -316,7 +316,7 @@ def test_names_of_the_classes_do_not_matter(ties):
 def test_single_class_is_certain():
     votes, y_codes = np.full((6, 1), 5, dtype=np.float32), np.zeros(6, dtype=np.int64)
     np.testing.assert_array_equal(vote_distributions(votes, y_codes), np.ones((6, 1)))
-    distributions, transition = annotator_distributions(votes, y_codes)
+    distributions, transition, _ = annotator_distributions(votes, y_codes)
     losses = held_out_losses(votes, y_codes)
     np.testing.assert_array_equal(distributions, np.ones((6, 1)))
     np.testing.assert_allclose(losses, 0, atol=1e-6)
@@ -326,7 +326,7 @@ def test_single_class_is_certain():
 def test_class_without_rows_is_nobody_s_label():
     _, given, votes = simulate(pair_flips(4, 0.4), n_samples=1000)
     votes = np.pad(votes, ((0, 0), (0, 2)))
-    distributions, transition = annotator_distributions(votes, given)
+    distributions, transition, _ = annotator_distributions(votes, given)
     losses = held_out_losses(votes, given)
     assert_distributions(distributions, (1000, 6))
     assert distributions[:, 4:].max() < 0.02
@@ -340,7 +340,7 @@ def test_class_without_rows_is_nobody_s_label():
 def test_row_without_votes_rests_on_prior_and_own_label():
     _, given, votes = simulate(pair_flips(5, 0.4), n_samples=1000)
     votes[3] = 0
-    distributions, _ = annotator_distributions(votes, given)
+    distributions, *_ = annotator_distributions(votes, given)
     losses = held_out_losses(votes, given)
     assert_distributions(distributions, (1000, 5))
     assert np.isfinite(losses).all()
@@ -355,7 +355,7 @@ def test_row_without_votes_rests_on_prior_and_own_label():
 
 def test_votes_that_are_all_empty_leave_the_given_labels():
     votes, y_codes = np.zeros((20, 3), dtype=np.float32), np.arange(20) % 3
-    distributions, transition = annotator_distributions(votes, y_codes)
+    distributions, transition, _ = annotator_distributions(votes, y_codes)
     losses = held_out_losses(votes, y_codes)
     assert_distributions(distributions, (20, 3))
     assert np.isfinite(losses).all()
@@ -378,7 +378,7 @@ def test_row_without_votes_and_without_own_label_gets_the_class_frequencies():
     y_codes = (np.arange(1000) % 10 == 0).astype(int)
     votes, weight = rng.multinomial(10, [0.9, 0.1], size=1000), np.ones(1000, dtype=np.float32)
     votes[:100], weight[:100] = 0, 0
-    distributions, _ = annotator_distributions(votes.astype(np.float32), y_codes, weight)
+    distributions, *_ = annotator_distributions(votes.astype(np.float32), y_codes, weight)
     np.testing.assert_allclose(distributions[:100], [[0.9, 0.1]] * 100, atol=0.02)
 
 
@@ -386,6 +386,6 @@ def test_row_without_votes_and_without_own_label_gets_the_class_frequencies():
 def test_classes_stay_what_they_are_where_labels_say_little(seed):
     # Few neighbors are right: rounds of estimation then drift, and the likelihood falls.
     true, given, votes = simulate(even_noise(4, 0.8), n_neighbors=50, purity=0.75, seed=seed)
-    distributions, _ = annotator_distributions(votes, given)
+    distributions, *_ = annotator_distributions(votes, given)
     vote_is_right = (votes.argmax(axis=1) == true).mean()
     assert (distributions.argmax(axis=1) == true).mean() > vote_is_right - 0.03
