@@ -19,9 +19,9 @@ _ROWS_PER_BLOCK = 512
 def starting_noise(n_draws, n_classes, generator):
     """Draw starts (n_draws, n_classes) in mirrored pairs, or the mean itself for "mean"."""
     if n_draws == "mean":
-        return torch.zeros(1, n_classes, dtype=torch.float64)
+        return np.zeros((1, n_classes))
     half = torch.randn((n_draws + 1) // 2, n_classes, generator=generator, dtype=torch.float64)
-    return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws]
+    return torch.stack([half, -half], dim=1).flatten(0, 1)[:n_draws].numpy()
 
 
 def last(steps):

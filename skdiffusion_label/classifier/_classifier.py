@@ -342,13 +342,11 @@ class LRADiffusionClassifier(
 
         generator = make_generator(random_state)
         model = self._model_to_train(continues, joint, generator).to(device)
-        noise = starting_noise(self.n_draws, len(rows.classes), generator)
-        self.initial_noise_, self.temperature_ = noise.numpy(), 1.0
+        self.initial_noise_ = starting_noise(self.n_draws, len(rows.classes), generator)
+        self.temperature_ = 1.0
         with limited_threads(self.n_jobs):
-            state = TrainingState(model, training_settings(self, len(rows.trained)), generator)
-            training = self._training(state, inputs, rows, continues, processes)
-            self.loss_curve_ = training.loss_curve
-            self.validation_scores_ = training.validation_scores
+            training = self._training(model, generator, inputs, rows, continues, processes)
+            self.loss_curve_, self.validation_scores_ = training.loss_curve, training.scores
             run_epochs(self, training, joint, X, y)
             self.n_iter_ = len(training.loss_curve)
             chains = self._chains_of(training.finish())
@@ -400,15 +398,15 @@ class LRADiffusionClassifier(
             return fitted_model(self._network, self.weights_, self._encoder)
         return initial_model(self._network, joint and joint.module, generator)
 
-    def _training(self, state, inputs, rows, continues, processes):
+    def _training(self, model, generator, inputs, rows, continues, processes):
         """Return the training that is ahead, or what is left of an interrupted one."""
+        state = TrainingState(model, training_settings(self, len(rows.trained)), generator)
         early_stopping = None
         if self.n_iter_no_change is not None:
             scores = list(self.validation_scores_ or ()) if continues else []
 
             def judge(model):
-                chains = self._chains_of(model)
-                return accuracy_on_given_labels(chains, inputs, rows)
+                return accuracy_on_given_labels(self._chains_of(model), inputs, rows)
 
             early_stopping = EarlyStopping(judge, self.n_iter_no_change, scores)
         data = training_data(inputs, self.label_distributions_, rows, state.vector.device)

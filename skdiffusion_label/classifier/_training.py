@@ -122,7 +122,7 @@ class Training:
         self.is_resumed = False
 
     @property
-    def validation_scores(self):
+    def scores(self):
         """Accuracy after each epoch on held-out given labels, or None."""
         return None if self.early_stopping is None else self.early_stopping.scores
 

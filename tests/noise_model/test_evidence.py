@@ -26,7 +26,7 @@ def test_noise_by_class_is_trusted_and_its_matrix_found(kind, noise_rate):
     shift = 1 if kind == "pair" else rng.integers(1, 4, size=len(y))
     y_given = np.where(rng.random(len(y)) < noise_rate, (y + shift) % 4, y)
     trust, evidence = trust_and_evidence(proba, y_given)
-    assert trust == 1
+    assert trust > 0.95
     expected = np.eye(4) * (1 - noise_rate)
     expected += noise_rate * (
         np.roll(np.eye(4), 1, axis=1) if kind == "pair" else (1 - np.eye(4)) / 3
@@ -42,7 +42,7 @@ def test_noise_where_the_classifier_hesitates_is_not_trusted():
     margin = proba[np.arange(len(y)), y] - proba[np.arange(len(y)), second]
     y_given = np.where(margin < np.quantile(margin, 0.3), second, y)
     trust, evidence = trust_and_evidence(proba, y_given)
-    assert trust == 0
+    assert trust < 0.05
 
 
 def test_labels_at_random_are_no_evidence():
@@ -64,16 +64,17 @@ def test_few_rows_and_classes_give_finite_evidence(n_rows, n_classes):
 def test_right_labels_of_a_sure_classifier_are_believed():
     y = np.arange(400) % 4
     trust, evidence = trust_and_evidence(np.eye(4)[y], y)
-    assert trust == 1
+    assert trust > 0.95
     assert (evidence.diagonal() > np.log(0.99)).all()
 
 
 @pytest.mark.parametrize("noise_rate", [0, 0.2, 0.4])
 def test_noise_that_has_nothing_to_do_with_the_features_is_trusted_in_few_rows_too(noise_rate):
-    is_distrusted = []
+    trust = []
     for seed in range(200):
         proba, y, rng = confident_rows(150, seed=seed)
         wrong = rng.random(150) < noise_rate
         y_given = np.where(wrong, (y + rng.integers(1, 4, size=150)) % 4, y)
-        is_distrusted.append(given_label_trust(proba, y_given) == 0)
-    assert np.mean(is_distrusted) < 0.03
+        trust.append(given_label_trust(proba, y_given))
+    assert np.mean(np.less(trust, 0.05)) < 0.03
+    assert np.mean(trust) > 0.6
