@@ -16,7 +16,7 @@ from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.diffusion import LabelDenoiser, TrainingSettings
 from skdiffusion_label.diffusion._training import learning_rate_factor, warmed_up_decay
 from skdiffusion_label.noise_model import annotator_distributions
-from skdiffusion_label.retrieval import retrieve
+from skdiffusion_label.retrieval import Retrieval, retrieve
 
 
 class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -41,13 +41,13 @@ class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
 class WithoutRetrieval(LRADiffusionClassifier):
     """Diffusion on the given labels alone."""
 
-    def _retrieve(self, features, standardized, y, weight, neighbors, random_state):
-        y_codes = np.searchsorted(self.classes_, y)
-        self.label_distributions_ = np.eye(len(self.classes_), dtype=np.float32)[y_codes]
-        self.neighbors_ = np.empty((len(y), 0), dtype=int)
-        self.n_neighbors_ = 0
-        self.retrieval_space_ = "none"
-        self.transition_matrix_ = None
+    def _retrieve(self, features, standardized, rows, random_state):
+        nobody = np.empty((len(features), 0), dtype=int)
+        return Retrieval(nobody, np.zeros((len(features), len(rows.classes))), "none")
+
+    def _infer_labels(self, votes, rows):
+        trust = 0.0
+        return np.eye(len(rows.classes), dtype=np.float32)[rows.y_codes], None, trust
 
 
 class RetrievalVote(ClassifierMixin, BaseEstimator):
