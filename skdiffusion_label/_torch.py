@@ -59,15 +59,11 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 def fitting_device(device: str) -> torch.device:
     """Return the torch device called ``device``; "auto" is a CUDA GPU if there is one.
 
-    "accelerate" is the one that Hugging Face accelerate has given to this process.
-
     Raises
     ------
     ValueError
         If there is no such device on this machine.
     """
-    if device == "accelerate":
-        return launched_process().device
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -92,7 +88,7 @@ def launched_process() -> Any:
         from accelerate import PartialState
     except ImportError as error:
         raise ValueError(
-            "device='accelerate' needs the package accelerate: pip install accelerate."
+            "distributed=True needs the package accelerate: pip install accelerate."
         ) from error
     # Told so, it joins processes on CPUs as well; left alone, each would train by itself.
     return PartialState(cpu=not torch.accelerator.is_available())

@@ -64,7 +64,7 @@ def _alphas_cumprod(name: str, n_timesteps: int) -> Tensor:
     elif name == "cosine":
         edges = torch.linspace(0, 1, n_timesteps + 1, dtype=torch.float64)
         signal = ((edges + _COSINE_OFFSET) / (1 + _COSINE_OFFSET) * math.pi / 2).cos().square()
-        betas, kept = 1 - signal[1:] / signal[:-1], slice(None)
+        betas, kept = 1 - signal[1:] / signal[:-1], torch.arange(n_timesteps)
     else:
         raise ValueError(f"noise_schedule must be one of {NOISE_SCHEDULES}, got {name!r}.")
     return (1 - betas.clamp(max=_MAX_BETA)).cumprod(dim=0)[kept]
