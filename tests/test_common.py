@@ -64,6 +64,18 @@ EXPECTED_FAILURES = {
         "training in random batches: a weight of two cannot equal a repeated row to 1e-7"
     )
 }
+# The check turns early stopping on, with weights under which five held-out rows are all right long
+# before noise can be predicted.
+EXPECTED_FAILURES_OF_EPSILON = {
+    **EXPECTED_FAILURES,
+    "check_class_weight_classifiers": "stopped before predicted noise is learned",
+}
+
+
+def expected_failures(estimator):
+    if estimator.prediction_type == "epsilon":
+        return EXPECTED_FAILURES_OF_EPSILON
+    return EXPECTED_FAILURES
 
 
 def fast_classifier(**parameters):
@@ -75,7 +87,7 @@ def fast_classifier(**parameters):
         *(fast_classifier(**c) for c in CONFIGURATIONS),
         LRADiffusionClassifier(**PUBLISHED_BUT_SMALL),
     ],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    expected_failed_checks=expected_failures,
 )
 def test_configurations_keep_the_scikit_learn_contract(estimator, check):
     check(estimator)

@@ -68,7 +68,8 @@ def _loader(raw, device):
 class EarlyStopping:
     """Judges epochs by held-out given labels, and remembers the weights of the best.
 
-    ``judge`` returns the accuracy of a model. Epochs of the warm-up do not count as without gain.
+    ``judge`` returns the accuracy of a model. Epochs of the warm-up count neither as the best nor
+    as without gain.
     """
 
     def __init__(self, judge, n_iter_no_change, scores):
@@ -82,7 +83,9 @@ class EarlyStopping:
             score = processes.add(state.vector.new_tensor(score)).item() / processes.number
         self.scores.append(score)
         settings = state.settings
-        self.n_without_gain += state.n_epochs > settings.warmup_fraction * settings.n_epochs
+        if state.n_epochs <= settings.warmup_fraction * settings.n_epochs:
+            return
+        self.n_without_gain += 1
         if score > self.best_score:
             self.best_score, self.n_without_gain = score, 0
             self.best_vector = state.averaged_vector.clone()
