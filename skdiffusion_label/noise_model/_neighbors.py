@@ -58,7 +58,8 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
     Three things are added to it.
 
     - Neighbors resemble each other, so all of them together count as at most ten independent
-      votes, and in the returned distributions as two. Class frequencies count in full.
+      votes, and in the returned distributions as two. So softly class frequencies count beside them,
+      which votes carry too; rows without votes have them in full.
     - A share of the given labels, which may differ between rows whose neighbors agree and rows
       whose neighbors are torn, follows the neighborhood instead of the row's class and so says
       little about it: noise that depends on the features.
@@ -90,21 +91,18 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
     algorithm", Applied Statistics 28(1), 1979.
     """
     ballots = _Ballots(votes, y_codes, sample_weight)
-    model, (posterior, _) = ballots.fit()
+    model, _ = ballots.fit()
     is_majority = votes == votes.max(axis=1, keepdims=True)
-    leading = ballots.posterior_of_neighbors(model, ballots.prior).argmax(axis=1)
+    leading = ballots.posterior_of_neighbors(model).argmax(axis=1)
     confirmed = is_majority[np.arange(len(votes)), leading] / is_majority.sum(axis=1)
     n_overruled = 1 - np.average(confirmed, weights=ballots.weight)
     vote_weight = max(0, 1 - 4 * n_overruled) / 2
-    # While rounds go on, frequencies of given labels anchor the classes: those of inferred ones
-    # drift with them (.004 of the labels of CIFAR-10N's worst annotators).
-    frequencies = normalized(ballots.weight @ posterior + 1)
-    softened = ballots.posterior_of_neighbors(model, frequencies, _FINAL_POWER)
+    softened = ballots.posterior_of_neighbors(model, _FINAL_POWER)
     by_class, by_place = ballots.likelihood_of_own(model, model.local_share / 2)
     own = np.where((ballots.weight > 0)[:, None], by_class + by_place, 1)
     distributions = (1 - vote_weight) * normalized(softened * own)
     distributions += vote_weight * ballots.squared_vote
-    judgement = ballots.posterior_of_neighbors(model, frequencies, _JUDGING_POWER)
+    judgement = ballots.posterior_of_neighbors(model, _JUDGING_POWER)
     return distributions.astype(np.float32), model.transition, judgement
 
 
@@ -192,7 +190,7 @@ class _Ballots:
 
     def infer(self, model):
         """Return beliefs, and the mean log-likelihood of given labels after their neighbors."""
-        by_neighbors = self.posterior_of_neighbors(model, self.prior)
+        by_neighbors = self.posterior_of_neighbors(model)
         by_class, by_place = self.likelihood_of_own(model, model.local_share)
         joint = by_neighbors * (by_class + by_place)
         foretold = np.maximum(joint.sum(axis=1, keepdims=True), _NO_MASS)
@@ -202,13 +200,19 @@ class _Ballots:
     def foretold(self, model):
         """Return P(own label | neighbors' labels) of each row."""
         by_class, by_place = self.likelihood_of_own(model, model.local_share)
-        joint = self.posterior_of_neighbors(model, self.prior) * (by_class + by_place)
+        joint = self.posterior_of_neighbors(model) * (by_class + by_place)
         return np.maximum(joint.sum(axis=1), _NO_MASS)
 
-    def posterior_of_neighbors(self, model, prior, power=1):
-        """Return P(true label | neighbors' labels), whose votes count ``power`` times."""
+    def posterior_of_neighbors(self, model, power=1):
+        """Return P(true label | neighbors' labels), whose votes count ``power`` times.
+
+        Large classes have many neighbors: votes carry the frequencies of classes too. So these are
+        softened along where there are votes, and in full where there are none.
+        """
         log_votes = self.votes @ np.log(model.neighbor_transition).T.astype(np.float32)
-        return softmax(power * log_votes + np.log(prior).astype(np.float32), axis=1)
+        share = self.votes.sum(axis=1, keepdims=True) / _N_EFFECTIVE_VOTES
+        log_prior = (1 - (1 - power) * share) * np.log(self.prior)
+        return softmax(power * log_votes + log_prior.astype(np.float32), axis=1)
 
     def likelihood_of_own(self, model, local_share):
         """Return P(own label | true label) in two parts: by class, and where it is local."""
