@@ -58,8 +58,8 @@ def annotator_distributions(votes, y_codes, sample_weight=None):
     Three things are added to it.
 
     - Neighbors resemble each other, so all of them together count as at most ten independent
-      votes, and in the returned distributions as two. So softly class frequencies count beside them,
-      which votes carry too; rows without votes have them in full.
+      votes, and in the returned distributions as two. So softly class frequencies count beside
+      them, which votes carry too; rows without votes have them in full.
     - A share of the given labels, which may differ between rows whose neighbors agree and rows
       whose neighbors are torn, follows the neighborhood instead of the row's class and so says
       little about it: noise that depends on the features.
