@@ -144,7 +144,7 @@ class Training:
         """Train for the epochs that are left, yielding what to report of each.
 
         The last epoch before an interruption comes once more, untrained: who stopped then is asked
-        again. In the end the averaged model is that of the best epoch.
+        again.
         """
         state, stopping = self.state, self.early_stopping
         if self.is_resumed:

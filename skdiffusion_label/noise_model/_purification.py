@@ -7,8 +7,8 @@ from skdiffusion_label.noise_model._confusion import expected_counts, normalized
 
 _N_DECONVOLUTIONS = 10  # rounds: what is left of the noise is less than that of the estimate
 _N_GROUPS = 4  # quarters of the rows by confidence: the surest against the others
-# Share of the disagreement that may depend on the features before given labels mislead: digits and
-# archives leave less than .15 unexplained under noise by class, more than .2 under margin noise.
+# Share of the disagreement that may depend on the features before given labels mislead. The middle
+# between what was trusted in full, .15, and not at all, .2; its error decides about the rest.
 _MAX_UNEXPLAINED = 0.175
 
 
