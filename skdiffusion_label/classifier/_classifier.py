@@ -12,7 +12,13 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skdiffusion_label._torch import fitting_device, limited_threads, make_generator
 from skdiffusion_label.classifier._callbacks import CallbackSupport, run_epochs
 from skdiffusion_label.classifier._chains import Chains, starting_noise
-from skdiffusion_label.classifier._features import fit_condition, fit_scaler, read_rows
+from skdiffusion_label.classifier._features import (
+    draw_seed,
+    fit_condition,
+    fit_scaler,
+    read_rows,
+)
+from skdiffusion_label.classifier._models import fit_models
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
@@ -37,15 +43,12 @@ from skdiffusion_label.diffusion import (
     TrainingState,
 )
 from skdiffusion_label.noise_model import (
-    annotator_distributions,
-    given_label_evidence,
-    given_label_trust,
-    held_out_losses,
+    fit_local_noise,
+    fit_pool,
+    posterior,
     vote_distributions,
 )
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve
-
-_MAX_TRUST_ROWS = 10_000  # standard errors of the shares that decide about trust are below .01
 
 
 class LRADiffusionClassifier(
@@ -63,19 +66,20 @@ class LRADiffusionClassifier(
         Turns ``X`` into features. A clone is fitted on ``(X, y)``; a ``FrozenEstimator`` is used as
         it is. ``X`` may then be whatever it takes: texts, images, paths, data frames.
     n_neighbors : int or "auto", default="auto"
-        Number of neighbors whose labels are retrieved. "auto" is a tenth of the mean class size,
-        within 10 and 50.
+        Number of neighbors whose labels are retrieved. "auto" is ten, or the other rows of a class
+        of mean size if these are fewer, and at least two; and besides, five times as many.
     metric : {"cosine", "euclidean"}, default="cosine"
         Metric of retrieval.
     retrieval_space : {"auto", "features", "standardized", "supervised"}, default="auto"
         Where neighbors are looked up: in the features, in the features at unit variance, or in the
-        class probabilities of a linear model of the given labels. "auto" takes the one whose
-        neighbors foretell held-out given labels best.
+        class probabilities of a linear model of the given labels. "auto" takes the last, and the
+        one of the others whose neighbors foretell given labels better.
     neighbors_algorithm : {"auto", "exact", "pynndescent"}, default="auto"
         Exact search, approximate search, or whichever should be faster.
-    label_aggregation : {"annotators", "vote"}, default="annotators"
-        How neighbors' labels are summed up: as those of annotators whose confusion matrix is
-        estimated too, or at face value with the row's own label, as published.
+    label_aggregation : {"judges", "vote"}, default="judges"
+        What training labels are drawn from: neighbors, a linear model and forests as judges of the
+        true label, weighed through the estimated noise, with the row's own label as far as the
+        noise goes by class; or the neighbors' and the row's own labels at face value, as published.
     hidden_size : int, default=256
         Width of the denoiser's layers.
     encoder : {"linear", "mlp"}, default="linear"
@@ -89,10 +93,11 @@ class LRADiffusionClassifier(
     prediction_type : {"logits", "sample", "epsilon"}, default="logits"
         What the denoiser predicts: the label's logits under cross-entropy, the one-hot label under
         squared error, or the added noise (as published).
-    prior : classifier, default=None
-        Its ``predict_proba`` is the mean of the forward process, the prior guess of the label. A
-        clone is fitted on features and given labels, without sample weights; the diffusion learns
-        from out-of-fold guesses.
+    prior : classifier, "auto" or None, default="auto"
+        Prior guess of the label, the mean of the forward process; predicted logits are added to
+        its logarithm. "auto": a linear model and forests of the given labels, pooled through the
+        estimated noise. Of a classifier, a clone is fitted on features and given labels, without
+        sample weights. The diffusion learns from guesses for rows that the prior has not seen.
     max_iter : int or "auto", default="auto"
         Number of epochs. "auto": enough for 500 updates, within 3 and 200.
     batch_size : int, default=256
@@ -145,15 +150,16 @@ class LRADiffusionClassifier(
         Where they were looked up; "given" if they came with ``fit``.
     label_distributions_ : ndarray of shape (n_samples, n_classes), dtype=float32
         What retrieval found for each training row: probabilities of being its label.
-    transition_matrix_ : ndarray of shape (n_classes, n_classes) or None
-        Estimate of P(given label = column | true label = row); None if
-        ``label_aggregation="vote"``.
+    out_of_sample_proba_ : ndarray of shape (n_samples, n_classes), dtype=float32
+        What the judges say of each training row's true label without its own given label.
+    transition_matrix_ : ndarray of shape (n_classes, n_classes)
+        Estimate of P(given label = column | true label = row).
+    noise_evidence_ : float
+        Standard errors by which noise that goes by class foretells held-out given labels better
+        than no noise does; below two the labels cannot tell whether there is any.
     label_trust_ : float
-        How far given labels of new rows are believed beyond what the features say, from 0 to 1; as
-        the neighbors of training rows judge, who have not seen the row's label.
-    training_label_trust_ : float
-        The same for the rows of ``fit``, whose labels the network has learned from already; never
-        more. See :meth:`purify_proba`.
+        How far given labels are believed beyond what the features say, from 0 to 1: the share of
+        the judges' disagreement with them that is not more than where the judges are clearest.
     loss_curve_ : list of float
         Training loss of each epoch.
     n_iter_ : int
@@ -200,14 +206,14 @@ class LRADiffusionClassifier(
         "metric": [StrOptions({"cosine", "euclidean"})],
         "retrieval_space": [StrOptions({"auto", *RETRIEVAL_SPACES})],
         "neighbors_algorithm": [StrOptions({"auto", "exact", "pynndescent"})],
-        "label_aggregation": [StrOptions({"annotators", "vote"})],
+        "label_aggregation": [StrOptions({"judges", "vote"})],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "encoder": [StrOptions({"linear", "mlp"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_timesteps": [Interval(Integral, 1, None, closed="left")],
         "noise_schedule": [StrOptions(set(NOISE_SCHEDULES))],
         "prediction_type": [StrOptions(set(PREDICTION_TYPES))],
-        "prior": [HasMethods(["fit", "predict_proba"]), None],
+        "prior": [HasMethods(["fit", "predict_proba"]), StrOptions({"auto"}), None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -233,14 +239,14 @@ class LRADiffusionClassifier(
         metric="cosine",
         retrieval_space="auto",
         neighbors_algorithm="auto",
-        label_aggregation="annotators",
+        label_aggregation="judges",
         hidden_size=256,
         encoder="linear",
         dropout=0.2,
         n_timesteps=20,
         noise_schedule="linear",
         prediction_type="logits",
-        prior=None,
+        prior="auto",
         max_iter="auto",
         batch_size=256,
         learning_rate=3e-3,
@@ -331,13 +337,19 @@ class LRADiffusionClassifier(
         self._fingerprints = row_fingerprints(features)
         standardized = self._scaler.transform(features).astype(np.float32)
 
-        retrieval = self._retrieve(features, standardized, rows, random_state)
+        models = fit_models(
+            self._scaler, standardized, rows, draw_seed(random_state), self.n_jobs
+        )
+        retrieval = self._retrieve(features, standardized, models, rows, random_state)
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
-        found = self._infer_labels(retrieval.votes, rows)
-        self.label_distributions_, self.transition_matrix_, self.label_trust_ = found
+        found = self._infer_labels(models, retrieval, rows, random_state)
+        self.out_of_sample_proba_, self.label_distributions_, pool, self._local_noise = found
+        self.transition_matrix_ = pool.transition_matrix
+        self.noise_evidence_ = pool.evidence_of_noise
+        self.label_trust_ = float(1 - self._local_noise.shares.mean())
         self.prior_, inputs = fit_condition(
-            self.prior, features, standardized, rows, joint, random_state
+            self.prior, features, standardized, models, rows, joint, random_state
         )
 
         generator = make_generator(random_state)
@@ -352,9 +364,6 @@ class LRADiffusionClassifier(
             chains = self._chains_of(training.finish())
             self.weights_, self._encoder = fitted_weights(chains.model.denoiser, joint)
             self.temperature_ = self._fit_temperature(chains, inputs, rows, random_state)
-            self._evidence, self.training_label_trust_ = self._judge_labels(
-                inputs, rows, random_state
-            )
         return self
 
     def _training_devices(self):
@@ -364,34 +373,36 @@ class LRADiffusionClassifier(
     def _joint_encoder(self, X, continues, random_state):
         """Return the :class:`JointEncoder` to train along, if there is one."""
 
-    def _retrieve(self, features, standardized, rows, random_state):
+    def _retrieve(self, features, standardized, models, rows, random_state):
         return retrieve(
             features,
             standardized,
+            np.log(models.judgements[0]),
             rows.y_codes,
             len(rows.classes),
-            foretell=held_out_losses,
             n_neighbors=self.n_neighbors,
             metric=self.metric,
             space=self.retrieval_space,
             algorithm=self.neighbors_algorithm,
             sample_weight=rows.weight,
             neighbors=rows.neighbors,
-            random_state=int(random_state.randint(np.iinfo(np.int32).max)),
+            random_state=draw_seed(random_state),
             n_jobs=effective_n_jobs(self.n_jobs),
         )
 
-    def _infer_labels(self, votes, rows):
-        """Return label distributions, the transition matrix or None, and the trust in labels."""
+    def _infer_labels(self, models, retrieval, rows, random_state):
+        """Return P(true label | x) and P(true label | x, given label), and the noise."""
+        judgements = np.stack([*retrieval.judgements, *models.judgements])
+        pool = fit_pool(judgements, rows.y_codes, rows.weight, draw_seed(random_state))
+        truth = pool.truth(judgements)
+        local_noise = fit_local_noise(truth, rows.y_codes, rows.weight)
         if self.label_aggregation == "vote":
-            distributions = vote_distributions(votes, rows.y_codes, rows.weight)
-            transition = None
-            judgement = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+            distributions = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
         else:
-            found = annotator_distributions(votes, rows.y_codes, rows.weight)
-            distributions, transition, judgement = found
-        trust = given_label_trust(judgement[rows.trained], rows.y_codes[rows.trained])
-        return distributions, transition, trust
+            likelihood = local_noise.likelihood(truth, rows.y_codes, pool.transition_matrix)
+            is_heard = rows.weight[:, None] > 0
+            distributions = posterior(truth, np.where(is_heard, likelihood, 1))
+        return truth.astype(np.float32), distributions.astype(np.float32), pool, local_noise
 
     def _model_to_train(self, continues, joint, generator):
         if continues:
@@ -430,16 +441,6 @@ class LRADiffusionClassifier(
         return best_temperature(
             chains, inputs, distributions, rows, self.label_weighting, random_state
         )
-
-    def _judge_labels(self, inputs, rows, random_state):
-        """Return the evidence in given labels, and how far it goes for rows that were learned."""
-        some_rows = np.sort(random_state.permutation(rows.trained)[:_MAX_TRUST_ROWS])
-        no_noise = torch.zeros(1, len(rows.classes))
-        proba = self._chains().proba(inputs.take(some_rows), start=no_noise)
-        y_codes = rows.y_codes[some_rows]
-        # What the network has learned by heart agrees with its sureness no more: then it is enough.
-        trust = min(self.label_trust_, given_label_trust(proba, y_codes))
-        return given_label_evidence(proba, y_codes), trust
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -38,17 +38,25 @@ def _fit_extractor(extractor, X, y):
     return extractor, extractor.fit(X, y).transform(X)
 
 
+def draw_seed(random_state):
+    """Return a seed drawn from a ``RandomState``."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
 def fit_scaler(features, rows):
     """Fit the scaler of the rows that are trained on, whatever their weights."""
     is_trained = None if rows.weight.all() else rows.weight > 0
     return StandardScaler().fit(features, sample_weight=is_trained)
 
 
-def fit_condition(prior, features, standardized, rows, joint, random_state):
+def fit_condition(prior, features, standardized, models, rows, joint, random_state):
     """Return the fitted prior or None, and what the denoiser sees of the training rows."""
     raw = None if joint is None else joint.inputs
     if prior is None:
         return None, DenoiserInputs(standardized, raw=raw)
-    y = rows.classes[rows.y_codes]
-    prior, means = fit_prior(prior, features, y, rows.weight, rows.classes, random_state)
+    if isinstance(prior, str):  # "auto"
+        prior, means = models.pooled(rows, draw_seed(random_state))
+    else:
+        y = rows.classes[rows.y_codes]
+        prior, means = fit_prior(prior, features, y, rows.weight, rows.classes, random_state)
     return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)

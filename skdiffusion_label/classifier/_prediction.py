@@ -14,7 +14,7 @@ from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._network import build_model, fitted_model
 from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.diffusion import draw_probabilities
-from skdiffusion_label.noise_model import labels_of_evidence
+from skdiffusion_label.noise_model import centered_evidence, timestep_of_evidence
 from skdiffusion_label.retrieval import neighbors_graph
 
 # Share of a row's norm by which it may have moved: features in single precision, or of a network on
@@ -136,12 +136,13 @@ class LabelDiffusionPredictor:
         codes = self._chains().run(self._transform(X), draw_codes, start=start)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
-    def purify_proba(self, X, y, timestep=None, *, trained_on=False):
+    def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
 
         The given label is diffused to an intermediate timestep and denoised from there, in as many
         steps as in prediction. What no classifier of x alone can do: the later the timestep, the
-        less the given label is trusted; at the last one it is ignored.
+        less the given label is trusted; at the last one it is ignored. For rows of ``fit``, whose
+        labels the network has learned from already, see ``label_distributions_``.
 
         Parameters
         ----------
@@ -152,13 +153,10 @@ class LabelDiffusionPredictor:
             these very labels, as on the training rows, the labels vouch for themselves.
         timestep : int, default=None
             From 0 to ``n_timesteps - 1``: the label itself is diffused, and results are averaged
-            over the same starts as in ``predict_proba``. By default ``fit`` has chosen the trust in
-            given labels from these alone (``label_trust_``), and a label enters as the mean
-            diffused label that carries just as much evidence for each class as the estimated noise
-            has left in it, at the timestep at which a diffused label does.
-        trained_on : bool, default=False
-            Whether ``fit`` has learned from these very rows and labels. What they say is partly in
-            the network then, and ``training_label_trust_`` takes the place of ``label_trust_``.
+            over the same starts as in ``predict_proba``. By default a label enters as the mean
+            diffused label that carries just as much evidence for each class as the noise that
+            ``fit`` has estimated leaves in it for this row (``transition_matrix_``,
+            ``label_trust_``), at the timestep at which a diffused label does.
 
         Returns
         -------
@@ -174,20 +172,24 @@ class LabelDiffusionPredictor:
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
-        model = build_model(self._network)
-        log_odds = model.schedule.log_odds.numpy()
-        if timestep is None:
-            trust = self.training_label_trust_ if trained_on else self.label_trust_
-            evidence, start = trust * self._evidence, torch.zeros(1, len(self.classes_))
-        else:
-            evidence, start = log_odds[timestep] * np.eye(len(self.classes_)), None
+        codes = np.searchsorted(self.classes_, y)
+        inputs, chains = self._transform(X), self._chains()
+        log_odds = chains.model.schedule.log_odds.cpu().numpy()
         # What a later timestep leaves of a label is brought where a chain can start.
-        timestep, labels = labels_of_evidence(evidence, log_odds[: model.starting_timestep + 1])
-        labels = labels[np.searchsorted(self.classes_, y)]
-        inputs = self._transform(X)
-        return self._chains().proba(inputs, start=start, labels=labels, timestep=timestep)
+        reachable = log_odds[: chains.model.starting_timestep + 1]
+        if timestep is None:
+            proba = chains.proba(inputs)
+            likelihood = self._local_noise.likelihood(proba, codes, self.transition_matrix_)
+            timestep = timestep_of_evidence(self.transition_matrix_, reachable)
+            evidence = centered_evidence(likelihood, codes)
+            start = torch.zeros(1, len(self.classes_))
+        else:
+            evidence, start = log_odds[timestep] * np.eye(len(self.classes_))[codes], None
+            timestep = min(timestep, len(reachable) - 1)
+        labels = evidence / reachable[timestep]
+        return chains.proba(inputs, start=start, labels=labels, timestep=timestep)
 
-    def purify_labels(self, X, y, timestep=None, *, trained_on=False):
+    def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
 
         Parameters
@@ -198,15 +200,13 @@ class LabelDiffusionPredictor:
             Given labels, all of them among ``classes_``.
         timestep : int, default=None
             See :meth:`purify_proba`.
-        trained_on : bool, default=False
-            See :meth:`purify_proba`.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             The most probable class of :meth:`purify_proba`.
         """
-        proba = self.purify_proba(X, y, timestep, trained_on=trained_on)
+        proba = self.purify_proba(X, y, timestep)
         return self.classes_[proba.argmax(axis=1)]
 
     def kneighbors_graph(self, X):

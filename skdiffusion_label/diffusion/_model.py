@@ -21,6 +21,11 @@ PREDICTION_TYPES = ("logits", "sample", "epsilon")
 # label computed from noise has that noise's error divided by it. The published chain starts at .152
 # (timestep 901 of 1,000, cosine).
 _MIN_SIGNAL_OF_EPSILON = 0.15
+# Least probability of a prior guess: what it rules out, the denoiser can still bring back.
+_LEAST_PRIOR = 1e-4
+# Share of the learned correction of a prior guess that counts in prediction. It is learned from
+# labels of which some are wrong; on tables half of it loses nothing in accuracy, and log loss gains.
+_SHARE_OF_CORRECTION = 0.5
 # Probability that stands for zero in logarithms: far below what any other class is left with.
 _LEAST_PROBABILITY = 1e-30
 
@@ -31,7 +36,8 @@ class LabelDiffusion(nn.Module):
     ``prediction_type`` names what the denoiser's output means: the added noise ("epsilon", as
     published), the clean one-hot label ("sample"), or its class logits ("logits"). The diffused
     label's evidence is added to the logits in closed form: by Bayes' rule, p(label | features, y_t)
-    is proportional to p(label | features) p(y_t | label). The denoiser is left with the features.
+    is proportional to p(label | features) p(y_t | label). The denoiser is left with the features,
+    and where there is a prior guess, with the correction of its logarithm.
     """
 
     def __init__(self, denoiser: LabelDenoiser, schedule: NoiseSchedule, prediction_type: str):
@@ -63,6 +69,8 @@ class LabelDiffusion(nn.Module):
         if self.prediction_type == "epsilon":
             return weights @ (noise - output).square().mean(dim=1)
         evidence = label_evidence(y_t, t, self.schedule, prior_mean)
+        if self.prediction_type == "logits" and prior_mean is not None:
+            output = output + prior_mean.clamp(min=_LEAST_PRIOR).log()
         target = (label_distributions.clamp(min=_LEAST_PROBABILITY).log() + evidence).softmax(dim=1)
         if self.prediction_type == "logits":
             return weights @ cross_entropy(output + evidence, target, reduction="none")
@@ -75,6 +83,8 @@ class LabelDiffusion(nn.Module):
         output = self.denoiser(y_t, t, condition)
         if self.prediction_type == "logits":
             evidence = label_evidence(y_t, t, self.schedule, prior_mean)
+            if prior_mean is not None:
+                output = _SHARE_OF_CORRECTION * output + prior_mean.clamp(min=_LEAST_PRIOR).log()
             return (output + evidence).softmax(dim=-1)
         if self.prediction_type == "epsilon":
             output = label_from_noise(y_t, output, t, self.schedule, prior_mean)

@@ -2,28 +2,27 @@
 
 from skdiffusion_label.noise_model._confusion import confident_transition
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
-from skdiffusion_label.noise_model._neighbors import (
-    annotator_distributions,
-    held_out_losses,
-    vote_distributions,
-)
+from skdiffusion_label.noise_model._pool import LocalNoise, Pool, fit_local_noise, fit_pool
 from skdiffusion_label.noise_model._purification import (
+    centered_evidence,
     deconvolved,
-    given_label_evidence,
-    given_label_trust,
-    labels_of_evidence,
+    posterior,
     posterior_of_given,
+    timestep_of_evidence,
 )
+from skdiffusion_label.noise_model._vote import vote_distributions
 
 __all__ = [
-    "annotator_distributions",
+    "LocalNoise",
+    "Pool",
+    "centered_evidence",
     "confident_transition",
     "dawid_skene",
     "deconvolved",
-    "given_label_evidence",
-    "given_label_trust",
-    "held_out_losses",
-    "labels_of_evidence",
+    "fit_local_noise",
+    "fit_pool",
+    "posterior",
     "posterior_of_given",
+    "timestep_of_evidence",
     "vote_distributions",
 ]

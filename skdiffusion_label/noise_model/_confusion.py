@@ -1,7 +1,12 @@
 """P(given label | true label): counted, shrunk, or estimated from confident rows."""
 
+import math
+
 import numpy as np
 
+# Of the rows where a class leads: noise counted among them was within .02 of the truth on seven
+# sets with symmetric or pair noise.
+_CLEAR_SHARE, _MIN_CLEAR_ROWS = 0.3, 10
 # Labels that each entry is worth beforehand: enough that a class of few labels gets the common
 # noise rate, too few to be seen in a class of hundreds.
 _SMOOTHING = 0.4
@@ -24,11 +29,37 @@ def shrunk_transition(counts):
     ``counts`` is (n_classes, n_classes), or (n_annotators, n_classes, n_classes) for annotators who
     share the noise rate that they are shrunk to.
     """
+    return normalized(counts + _SMOOTHING * counts.shape[-1] * one_rate(counts) + _NO_MASS)
+
+
+def one_rate(counts):
+    """Return the matrix with the noise rate of ``counts`` for all classes."""
     n_classes = counts.shape[-1]
     right = np.trace(counts, axis1=-2, axis2=-1).sum() / max(counts.sum(), _NO_MASS)
-    base = np.full((n_classes, n_classes), (1 - right) / max(n_classes - 1, 1))
-    np.fill_diagonal(base, right)
-    return normalized(counts + _SMOOTHING * n_classes * base + _NO_MASS)
+    matrix = np.full((n_classes, n_classes), (1 - right) / max(n_classes - 1, 1))
+    np.fill_diagonal(matrix, right)
+    return matrix
+
+
+def clear_transitions(proba, y_codes, sample_weight):
+    """Count the given labels of the rows that are clearest for a class.
+
+    Their own labels had no part in ``proba`` (n_samples, n_classes), nor in the choice of the rows:
+    three tenths of those where a class leads, by the margin to the next one. Returns P(given |
+    true) with one rate for all classes, and class by class, shrunk towards the one rate.
+    """
+    n_samples, n_classes = proba.shape
+    leading = proba.argmax(axis=1)
+    others = proba.copy()
+    others[np.arange(n_samples), leading] = -1
+    margins = proba.max(axis=1) - others.max(axis=1)
+    counts = np.zeros((n_classes, n_classes))
+    for code in range(n_classes):
+        rows = np.flatnonzero((leading == code) & (sample_weight > 0))
+        n_clear = max(math.ceil(_CLEAR_SHARE * len(rows)), min(len(rows), _MIN_CLEAR_ROWS))
+        clear = rows[np.argsort(-margins[rows], kind="stable")[:n_clear]]
+        counts[code] = np.bincount(y_codes[clear], sample_weight[clear], minlength=n_classes)
+    return one_rate(counts), shrunk_transition(counts)
 
 
 def confident_transition(y_codes, proba):

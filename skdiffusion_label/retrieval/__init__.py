@@ -1,6 +1,15 @@
 """Label retrieval: who the neighbors are, and what their labels say; numpy in, numpy out."""
 
-from skdiffusion_label.retrieval._choice import choose_space
+from skdiffusion_label.retrieval._bank import (
+    choose_space,
+    draw_candidates,
+    numbers_of_neighbors,
+)
+from skdiffusion_label.retrieval._discriminant import (
+    Discriminant,
+    bhattacharyya_space,
+    fit_discriminant,
+)
 from skdiffusion_label.retrieval._retrieve import (
     RETRIEVAL_SPACES,
     Retrieval,
@@ -9,17 +18,21 @@ from skdiffusion_label.retrieval._retrieve import (
     retrieve,
 )
 from skdiffusion_label.retrieval._search import find_neighbors
-from skdiffusion_label.retrieval._space import supervised_spaces
-from skdiffusion_label.retrieval._votes import count_votes
+from skdiffusion_label.retrieval._votes import count_votes, vote_proba
 
 __all__ = [
     "RETRIEVAL_SPACES",
+    "Discriminant",
     "Retrieval",
+    "bhattacharyya_space",
     "check_neighbors",
     "choose_space",
     "count_votes",
+    "draw_candidates",
     "find_neighbors",
+    "fit_discriminant",
     "neighbors_graph",
+    "numbers_of_neighbors",
     "retrieve",
-    "supervised_spaces",
+    "vote_proba",
 ]

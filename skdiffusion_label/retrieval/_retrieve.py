@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skdiffusion_label.retrieval._choice import choose_space, usual_n_neighbors
+from skdiffusion_label.retrieval._bank import choose_space, draw_candidates, numbers_of_neighbors
+from skdiffusion_label.retrieval._discriminant import bhattacharyya_space
 from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, without_self
-from skdiffusion_label.retrieval._space import supervised_spaces
-from skdiffusion_label.retrieval._votes import count_votes
+from skdiffusion_label.retrieval._votes import count_votes, vote_proba
 
 RETRIEVAL_SPACES = ("features", "standardized", "supervised")
 
@@ -25,20 +25,23 @@ class Retrieval:
         What their labels sum up to.
     space : str
         Where neighbors were looked up: "features", "standardized", "supervised" or "given".
+    judgements : list of ndarray of shape (n_samples, n_classes), dtype=float32
+        Probabilities of given labels by :func:`vote_proba`, for each number of neighbors and space.
     """
 
     neighbors: np.ndarray
     votes: np.ndarray
     space: str
+    judgements: list
 
 
 def retrieve(
     features,
     standardized,
+    log_proba,
     y_codes,
     n_classes,
     *,
-    foretell=None,
     n_neighbors="auto",
     metric="cosine",
     space="auto",
@@ -54,18 +57,21 @@ def retrieve(
     ----------
     features, standardized : ndarray of shape (n_samples, n_features)
         The features as given, and shifted and scaled to mean zero and variance one.
+    log_proba : ndarray of shape (n_samples, n_classes)
+        Of given labels, by a linear model that has not seen the row's own; it spans the space
+        "supervised".
     y_codes : ndarray of shape (n_samples,)
         Integer-coded given labels.
     n_classes : int
         Number of classes.
-    foretell : callable, default=None
-        Judges a space by the votes found in it, see :func:`choose_space`; needed to choose one.
     n_neighbors : int or "auto", default="auto"
-        Number of neighbors.
+        Number of neighbors, see :func:`numbers_of_neighbors`.
     metric : {"cosine", "euclidean"}, default="cosine"
         Metric in the spaces "features" and "standardized".
     space : {"auto", "features", "standardized", "supervised"}, default="auto"
-        Where to look. "auto" chooses by how well neighbors foretell given labels.
+        Where to look. "auto": in the space "supervised", and in whichever of the others has
+        neighbors that foretell given labels better; what is returned besides the judgements are
+        those of the better one.
     algorithm : {"auto", "exact", "pynndescent"}, default="auto"
         See :func:`find_neighbors`.
     sample_weight : ndarray of shape (n_samples,), default=None
@@ -82,44 +88,50 @@ def retrieve(
     Retrieval
     """
     has_vote = np.ones(len(y_codes), dtype=bool) if sample_weight is None else sample_weight > 0
-    if neighbors is None:
-        if n_neighbors == "auto":
-            usual = usual_n_neighbors(np.count_nonzero(has_vote), n_classes)
-            n_neighbors = min(usual, np.count_nonzero(has_vote) - 1)
-        points = {"features": features, "standardized": standardized}
-        judged = dict(points)
-        if space in ("auto", "supervised"):
-            points["supervised"], judged["supervised"] = supervised_spaces(
-                standardized,
-                y_codes,
-                n_classes,
-                sample_weight=sample_weight,
-                random_state=random_state,
-            )
-        if space == "auto":
-            space = choose_space(
-                judged,
-                n_neighbors,
-                y_codes,
-                n_classes,
-                foretell=foretell,
-                metric=metric,
-                sample_weight=sample_weight,
-                random_state=random_state,
-            )
-        neighbors = find_neighbors(
-            points[space],
-            n_neighbors,
-            metric=metric,
-            algorithm=algorithm,
-            is_candidate=has_vote,
-            random_state=random_state,
-            n_jobs=n_jobs,
-        )
+    if neighbors is not None:
+        found = {"given": neighbors}
+        numbers, is_candidate = [neighbors.shape[1]], has_vote
     else:
-        space = "given"
-    votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
-    return Retrieval(neighbors, votes, space)
+        is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
+        numbers = numbers_of_neighbors(n_neighbors, np.count_nonzero(is_candidate), n_classes)
+        points = {"features": features, "standardized": standardized}
+        supervised = bhattacharyya_space(log_proba)
+        if space == "auto":
+            plain = choose_space(
+                points,
+                numbers[-1],
+                y_codes,
+                n_classes,
+                metric=metric,
+                is_candidate=is_candidate,
+                sample_weight=sample_weight,
+            )
+            points = {plain: points[plain], "supervised": supervised}
+        else:
+            points = {space: {**points, "supervised": supervised}[space]}
+        found = {
+            name: find_neighbors(
+                those,
+                numbers[-1],
+                metric=metric,
+                algorithm=algorithm,
+                is_candidate=is_candidate,
+                random_state=random_state,
+                n_jobs=n_jobs,
+            )
+            for name, those in points.items()
+        }
+    weight = has_vote if sample_weight is None else sample_weight
+    class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
+    votes, judgements, losses = {}, [], {}
+    for name, nearest in found.items():
+        for number in numbers:
+            votes[name] = count_votes(nearest[:, :number], y_codes, n_classes, sample_weight)
+            judgements.append(vote_proba(votes[name], class_sizes))
+        own = judgements[-1][np.arange(len(y_codes)), y_codes]
+        losses[name] = -np.average(np.log(own), weights=weight)
+    space = min(losses, key=losses.get)
+    return Retrieval(found[space], votes[space], space, judgements)
 
 
 def check_neighbors(neighbors, n_samples):

@@ -89,7 +89,7 @@ def find_neighbors(
     if rows is not None:
         return search_exactly(rows)
     if algorithm == "auto":
-        algorithm = "exact" if _exact_is_cheaper(*points.shape) else "pynndescent"
+        algorithm = "exact" if _exact_is_cheaper(*points.shape, n_candidates) else "pynndescent"
     if algorithm == "exact":
         return search_exactly(np.arange(n_samples))
     if is_candidate.all():
@@ -126,36 +126,39 @@ def _comparable_points(features, metric):
     return np.ascontiguousarray(points, dtype=dtype), is_zero
 
 
-def _exact_is_cheaper(n_samples, n_features):
-    candidates = float(n_samples) ** 2
-    exact = candidates * (2 * n_features / _FLOP_PER_SECOND + _SECONDS_PER_CANDIDATE)
+def _exact_is_cheaper(n_samples, n_features, n_candidates):
+    exact = float(n_samples) * n_candidates * (2 * n_features / _FLOP_PER_SECOND + _SECONDS_PER_CANDIDATE)
     approximate = _COMPILE_SECONDS + n_samples * (n_features + 100) * 1e-7
     return exact <= approximate
 
 
 def _search_exactly(points, is_zero, is_candidate, n_neighbors, rows):
-    points = torch.from_numpy(points)
+    candidates = np.flatnonzero(is_candidate)
+    positions = np.full(len(points), -1)
+    positions[candidates] = np.arange(len(candidates))
+    bank = torch.from_numpy(points[candidates] if len(candidates) < len(points) else points)
+    points, positions = torch.from_numpy(points), torch.from_numpy(positions)
     rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))
-    zero_columns = torch.from_numpy(np.flatnonzero(is_zero))
-    excluded_columns = torch.from_numpy(np.flatnonzero(~is_candidate))
-    row_bytes = points.element_size() * len(points)
+    zero_columns = torch.from_numpy(np.flatnonzero(is_zero[candidates]))
+    row_bytes = bank.element_size() * len(bank)
     # With few features a block should stay in the cache, with many it should repay the reading
     # of all points.
     rows_per_block = max(points.shape[1], _CACHE_BYTES // row_bytes)
     rows_per_block = max(1, min(rows_per_block, _BLOCK_BYTES // row_bytes))
-    half_squares = points.square().sum(dim=1) / 2
+    half_squares = bank.square().sum(dim=1) / 2
     neighbors = torch.empty((len(rows), n_neighbors), dtype=torch.int64)
     for block in torch.arange(len(rows)).split(rows_per_block):
-        queries = rows[block]
+        queries = points[rows[block]]
         # |q - p|^2 / 2 less what is the same for all p, with the sign of a similarity.
-        similarity = points[queries] @ points.T
+        similarity = queries @ bank.T
         similarity -= half_squares
         # A cosine distance of 1 is the squared distance 2 of orthogonal unit vectors.
-        similarity[:, zero_columns] = half_squares[queries].unsqueeze(1) - 1
-        similarity[:, excluded_columns] = -torch.inf
-        similarity[torch.arange(len(block)), queries] = -torch.inf
+        similarity[:, zero_columns] = queries.square().sum(dim=1, keepdim=True) / 2 - 1
+        own = positions[rows[block]]
+        is_known = own >= 0
+        similarity[torch.arange(len(block))[is_known], own[is_known]] = -torch.inf
         neighbors[block] = _largest(similarity, n_neighbors)
-    return neighbors.numpy()
+    return candidates[neighbors.numpy()]
 
 
 def _largest(values, k):

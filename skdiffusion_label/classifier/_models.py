@@ -1,0 +1,151 @@
+"""Models of given labels that judge beside the neighbors: a linear one and two forests."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.preprocessing import StandardScaler
+
+from skdiffusion_label.noise_model import Pool, fit_pool
+from skdiffusion_label.retrieval import Discriminant, fit_discriminant
+
+_LEAF_SIZES = 1, 10  # rows: for labels of which few are wrong, and of which many are
+_MAX_ROWS_OF_TREE = 5_000
+_MAX_TREES, _MIN_TREES = 100, 10
+# Rows of a tree times the square root of the features, times tens of classes, times trees: a second
+# or two for each forest.
+_FOREST_BUDGET = 6e6
+_SHARE_OF_FREQUENCIES = 0.02  # in a forest's probabilities: its zeros are not certain
+_LEAST_WEIGHT = 0.01  # in the pool, below which a forest is not kept
+
+
+@dataclass(frozen=True)
+class ModelPool:
+    """A linear model and forests of given labels, pooled to the true ones: the prior guess f_q.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    scaler : StandardScaler
+    discriminant : Discriminant
+    forests : tuple of RandomForestClassifier
+    frequencies : ndarray of shape (n_classes,)
+        Of the given labels.
+    pool : Pool
+        Its judges are the linear model and these forests.
+    """
+
+    classes_: np.ndarray
+    scaler: StandardScaler
+    discriminant: Discriminant
+    forests: tuple
+    frequencies: np.ndarray
+    pool: Pool
+
+    def predict_proba(self, features):
+        """Return the probabilities of true labels (n_samples, n_classes)."""
+        standardized = self.scaler.transform(features).astype(np.float32)
+        judgements = [np.exp(self.discriminant.log_proba(standardized))]
+        for forest in self.forests:
+            proba = forest.predict_proba(standardized)
+            judgements.append(_with_all_classes(proba, forest.classes_, self.frequencies))
+        return self.pool.truth(np.stack(judgements))
+
+
+@dataclass(frozen=True)
+class FittedModels:
+    """Models of given labels, and what they say of rows whose own label they have not seen.
+
+    Attributes
+    ----------
+    scaler : StandardScaler
+    discriminant : Discriminant
+    forests : tuple of RandomForestClassifier
+    frequencies : ndarray of shape (n_classes,)
+    judgements : list of ndarray of shape (n_samples, n_classes), dtype=float32
+        Probabilities of given labels: of the linear model, then of the forests.
+    """
+
+    scaler: StandardScaler
+    discriminant: Discriminant
+    forests: tuple
+    frequencies: np.ndarray
+    judgements: list
+
+    def pooled(self, rows, random_state):
+        """Return a :class:`ModelPool` and its guesses (n, n_classes) for the training rows."""
+        judgements = np.stack(self.judgements)
+        pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
+        means = pool.truth(judgements)
+        counts = pool.weights[pool.likely > _LEAST_WEIGHT].max(axis=0) > _LEAST_WEIGHT
+        counts[0] = True
+        pool = Pool(pool.weights[:, counts], pool.transitions, pool.likely, pool.evidence_of_noise)
+        forests = tuple(f for f, is_heard in zip(self.forests, counts[1:], strict=True) if is_heard)
+        model_pool = ModelPool(
+            rows.classes, self.scaler, self.discriminant, forests, self.frequencies, pool
+        )
+        return model_pool, means.astype(np.float32)
+
+
+def fit_models(scaler, standardized, rows, random_state, n_jobs):
+    """Fit :class:`FittedModels` to the training rows."""
+    n_classes = len(rows.classes)
+    counts = np.bincount(rows.y_codes, rows.weight, minlength=n_classes) + 1
+    frequencies = (counts / counts.sum()).astype(np.float32)
+    discriminant, log_proba = fit_discriminant(
+        standardized,
+        rows.y_codes,
+        n_classes,
+        sample_weight=rows.weight,
+        random_state=random_state,
+    )
+    forests, judgements = [], [np.exp(log_proba)]
+    for leaf_size in _LEAF_SIZES:
+        forest, proba = _fit_forest(
+            standardized, rows, leaf_size, frequencies, random_state, n_jobs
+        )
+        forests.append(forest)
+        judgements.append(proba)
+    return FittedModels(scaler, discriminant, tuple(forests), frequencies, judgements)
+
+
+def _fit_forest(standardized, rows, leaf_size, frequencies, random_state, n_jobs):
+    """Return a forest and its out-of-bag probabilities; other rows are judged by all trees."""
+    n_rows = min(len(rows.trained), _MAX_ROWS_OF_TREE)
+    cost_of_tree = n_rows * standardized.shape[1] ** 0.5 * max(len(frequencies) / 10, 1)
+    forest = RandomForestClassifier(
+        int(np.clip(_FOREST_BUDGET / cost_of_tree, _MIN_TREES, _MAX_TREES)),
+        min_samples_leaf=leaf_size,
+        max_samples=n_rows,
+        random_state=random_state,
+        n_jobs=n_jobs,
+    )
+    trained = rows.trained
+    forest.fit(standardized[trained], rows.y_codes[trained], rows.weight[trained])
+    proba = forest.predict_proba(standardized)
+    proba[trained] = _out_of_bag(forest, standardized[trained])
+    return forest, _with_all_classes(proba, forest.classes_, frequencies)
+
+
+def _out_of_bag(forest, rows):
+    """Return the mean of the trees that have not seen a row; the frequencies if all have.
+
+    scikit-learn's own estimate warns if there is such a row.
+    """
+    total = np.zeros((len(rows), len(forest.classes_)))
+    n_trees = np.zeros((len(rows), 1))
+    for tree, seen in zip(forest.estimators_, forest.estimators_samples_, strict=True):
+        is_new = np.ones(len(rows), dtype=bool)
+        is_new[seen] = False
+        total[is_new] += tree.predict_proba(rows[is_new])
+        n_trees[is_new] += 1
+    return np.where(n_trees > 0, total / np.maximum(n_trees, 1), np.nan)
+
+
+def _with_all_classes(proba, codes, frequencies):
+    """Return ``proba`` of ``codes`` with a column for each class, mixed with the frequencies."""
+    full = np.zeros((len(proba), len(frequencies)), dtype=np.float32)
+    full[:, codes] = proba
+    unknown = np.isnan(full).any(axis=1)
+    full[unknown] = frequencies
+    return (1 - _SHARE_OF_FREQUENCIES) * full + _SHARE_OF_FREQUENCIES * frequencies
