@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, get_tags
@@ -106,8 +105,9 @@ class LRADiffusionClassifier(
         Peak step size of AdamW.
     weight_decay : float, default=0.5
         Decoupled weight decay of AdamW.
-    label_weighting : {"agreement", "uniform"}, default="agreement"
-        Weight of a label drawn in training: its probability, or the same for all.
+    label_weighting : {"uniform", "agreement"}, default="uniform"
+        Weight of a label drawn in training: the same for all, or its probability, as published. By
+        its probability, predictions become sharper than what neighbors and models say.
     validation_fraction : float, default=0.1
         Share of rows held out if ``n_iter_no_change`` is given.
     n_iter_no_change : int or None, default=None
@@ -251,7 +251,7 @@ class LRADiffusionClassifier(
         batch_size=256,
         learning_rate=3e-3,
         weight_decay=0.5,
-        label_weighting="agreement",
+        label_weighting="uniform",
         validation_fraction=0.1,
         n_iter_no_change=None,
         class_weight=None,
@@ -337,9 +337,7 @@ class LRADiffusionClassifier(
         self._fingerprints = row_fingerprints(features)
         standardized = self._scaler.transform(features).astype(np.float32)
 
-        models = fit_models(
-            self._scaler, standardized, rows, draw_seed(random_state), self.n_jobs
-        )
+        models = fit_models(self._scaler, standardized, rows, draw_seed(random_state), self.n_jobs)
         retrieval = self._retrieve(features, standardized, models, rows, random_state)
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
@@ -349,7 +347,7 @@ class LRADiffusionClassifier(
         self.noise_evidence_ = pool.evidence_of_noise
         self.label_trust_ = float(1 - self._local_noise.shares.mean())
         self.prior_, inputs = fit_condition(
-            self.prior, features, standardized, models, rows, joint, random_state
+            self.prior, features, standardized, models, retrieval, rows, joint, random_state
         )
 
         generator = make_generator(random_state)
@@ -377,7 +375,7 @@ class LRADiffusionClassifier(
         return retrieve(
             features,
             standardized,
-            np.log(models.judgements[0]),
+            models.log_proba,
             rows.y_codes,
             len(rows.classes),
             n_neighbors=self.n_neighbors,
@@ -392,7 +390,7 @@ class LRADiffusionClassifier(
 
     def _infer_labels(self, models, retrieval, rows, random_state):
         """Return P(true label | x) and P(true label | x, given label), and the noise."""
-        judgements = np.stack([*retrieval.judgements, *models.judgements])
+        judgements = np.stack([*sum(retrieval.judgements.values(), []), *models.judgements])
         pool = fit_pool(judgements, rows.y_codes, rows.weight, draw_seed(random_state))
         truth = pool.truth(judgements)
         local_noise = fit_local_noise(truth, rows.y_codes, rows.weight)

@@ -49,13 +49,14 @@ def fit_scaler(features, rows):
     return StandardScaler().fit(features, sample_weight=is_trained)
 
 
-def fit_condition(prior, features, standardized, models, rows, joint, random_state):
+def fit_condition(prior, features, standardized, models, retrieval, rows, joint, random_state):
     """Return the fitted prior or None, and what the denoiser sees of the training rows."""
     raw = None if joint is None else joint.inputs
     if prior is None:
         return None, DenoiserInputs(standardized, raw=raw)
     if isinstance(prior, str):  # "auto"
-        prior, means = models.pooled(rows, draw_seed(random_state))
+        votes = retrieval.judgements.get("supervised", [])
+        prior, means = models.pooled(retrieval.bank, votes, rows, draw_seed(random_state))
     else:
         y = rows.classes[rows.y_codes]
         prior, means = fit_prior(prior, features, y, rows.weight, rows.classes, random_state)

@@ -119,7 +119,7 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
         batch_size=256,
         learning_rate=3e-3,
         weight_decay=0.5,
-        label_weighting="agreement",
+        label_weighting="uniform",
         validation_fraction=0.1,
         n_iter_no_change=None,
         class_weight=None,

@@ -1,5 +1,6 @@
-"""Models of given labels that judge beside the neighbors: a linear one and two forests."""
+"""Models of given labels that judge new rows too: linear, neighbors in its space, and forests."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 
 from skdiffusion_label.noise_model import Pool, fit_pool
-from skdiffusion_label.retrieval import Discriminant, fit_discriminant
+from skdiffusion_label.retrieval import Discriminant, VoteBank, fit_discriminant
 
 _LEAF_SIZES = 1, 10  # rows: for labels of which few are wrong, and of which many are
 _MAX_ROWS_OF_TREE = 5_000
@@ -17,27 +18,32 @@ _MAX_TREES, _MIN_TREES = 100, 10
 _FOREST_BUDGET = 6e6
 _SHARE_OF_FREQUENCIES = 0.02  # in a forest's probabilities: its zeros are not certain
 _LEAST_WEIGHT = 0.01  # in the pool, below which a forest is not kept
+# Rows are judged in blocks of one shape: see the chains.
+_ROWS_PER_BLOCK = 512
 
 
 @dataclass(frozen=True)
 class ModelPool:
-    """A linear model and forests of given labels, pooled to the true ones: the prior guess f_q.
+    """Models of given labels, pooled to the true ones: the prior guess f_q.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     scaler : StandardScaler
     discriminant : Discriminant
+    bank : VoteBank or None
+        Of neighbors in the space of the discriminant.
     forests : tuple of RandomForestClassifier
     frequencies : ndarray of shape (n_classes,)
         Of the given labels.
     pool : Pool
-        Its judges are the linear model and these forests.
+        Its judges are the linear model, the neighbors' votes and these forests.
     """
 
     classes_: np.ndarray
     scaler: StandardScaler
     discriminant: Discriminant
+    bank: VoteBank | None
     forests: tuple
     frequencies: np.ndarray
     pool: Pool
@@ -45,7 +51,18 @@ class ModelPool:
     def predict_proba(self, features):
         """Return the probabilities of true labels (n_samples, n_classes)."""
         standardized = self.scaler.transform(features).astype(np.float32)
-        judgements = [np.exp(self.discriminant.log_proba(standardized))]
+        n_rows = len(standardized)
+        padding = np.zeros((-n_rows % _ROWS_PER_BLOCK, standardized.shape[1]), np.float32)
+        blocks = np.concatenate([standardized, padding]).reshape(
+            -1, _ROWS_PER_BLOCK, standardized.shape[1]
+        )
+        return np.concatenate([self._truth(block) for block in blocks])[:n_rows]
+
+    def _truth(self, standardized):
+        log_proba = self.discriminant.log_proba(standardized)
+        judgements = [np.exp(log_proba)]
+        if self.bank is not None:
+            judgements += self.bank.vote(log_proba)
         for forest in self.forests:
             proba = forest.predict_proba(standardized)
             judgements.append(_with_all_classes(proba, forest.classes_, self.frequencies))
@@ -62,6 +79,8 @@ class FittedModels:
     discriminant : Discriminant
     forests : tuple of RandomForestClassifier
     frequencies : ndarray of shape (n_classes,)
+    log_proba : ndarray of shape (n_samples, n_classes), dtype=float32
+        Of given labels, by the linear model.
     judgements : list of ndarray of shape (n_samples, n_classes), dtype=float32
         Probabilities of given labels: of the linear model, then of the forests.
     """
@@ -70,19 +89,27 @@ class FittedModels:
     discriminant: Discriminant
     forests: tuple
     frequencies: np.ndarray
+    log_proba: np.ndarray
     judgements: list
 
-    def pooled(self, rows, random_state):
-        """Return a :class:`ModelPool` and its guesses (n, n_classes) for the training rows."""
-        judgements = np.stack(self.judgements)
+    def pooled(self, bank, bank_judgements, rows, random_state):
+        """Return a :class:`ModelPool` and its guesses (n, n_classes) for the training rows.
+
+        ``bank_judgements`` are the votes of ``bank`` on the training rows; None and none without.
+        """
+        linear, *of_forests = self.judgements
+        judgements = np.stack([linear, *bank_judgements, *of_forests])
         pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
         means = pool.truth(judgements)
-        counts = pool.weights[pool.likely > _LEAST_WEIGHT].max(axis=0) > _LEAST_WEIGHT
-        counts[0] = True
-        pool = Pool(pool.weights[:, counts], pool.transitions, pool.likely, pool.evidence_of_noise)
-        forests = tuple(f for f, is_heard in zip(self.forests, counts[1:], strict=True) if is_heard)
+        is_heard = pool.weights[pool.likely > _LEAST_WEIGHT].max(axis=0) > _LEAST_WEIGHT
+        n_others = len(judgements) - len(of_forests)
+        is_heard[:n_others] = True
+        pool = Pool(
+            pool.weights[:, is_heard], pool.transitions, pool.likely, pool.evidence_of_noise
+        )
+        forests = tuple(itertools.compress(self.forests, is_heard[n_others:]))
         model_pool = ModelPool(
-            rows.classes, self.scaler, self.discriminant, forests, self.frequencies, pool
+            rows.classes, self.scaler, self.discriminant, bank, forests, self.frequencies, pool
         )
         return model_pool, means.astype(np.float32)
 
@@ -106,7 +133,7 @@ def fit_models(scaler, standardized, rows, random_state, n_jobs):
         )
         forests.append(forest)
         judgements.append(proba)
-    return FittedModels(scaler, discriminant, tuple(forests), frequencies, judgements)
+    return FittedModels(scaler, discriminant, tuple(forests), frequencies, log_proba, judgements)
 
 
 def _fit_forest(standardized, rows, leaf_size, frequencies, random_state, n_jobs):

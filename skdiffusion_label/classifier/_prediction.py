@@ -11,7 +11,7 @@ from skdiffusion_label._torch import make_generator, prediction_device
 from skdiffusion_label.classifier._chains import Chains, last
 from skdiffusion_label.classifier._features import DTYPES
 from skdiffusion_label.classifier._inputs import DenoiserInputs
-from skdiffusion_label.classifier._network import build_model, fitted_model
+from skdiffusion_label.classifier._network import fitted_model
 from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.diffusion import draw_probabilities
 from skdiffusion_label.noise_model import centered_evidence, timestep_of_evidence

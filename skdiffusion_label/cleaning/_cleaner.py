@@ -1,6 +1,7 @@
 """LabelCleaner: an estimator whose result is the mended labels."""
 
 import numbers
+import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
@@ -65,13 +66,15 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         - ``p_label_error``: probability that the given label is wrong;
         - ``action``: "keep"; "relabel" with the suggested label; "drop", as the label is wrong but
           no other is sure; "review", as the label is probably wrong and yet more probable than any
-          other;
+          other, or as no label is replaced (``abstention_``);
         - ``neighbors``: positions of up to five nearest neighbors that were given the suggested
           label; only if the classifier has neighbors.
     clean_labels_ : ndarray of shape (n_samples,)
         The suggested label where the action is "relabel" or "drop", else the given one.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
+    abstention_ : str or None
+        Why no label has been replaced, if the given labels cannot support it; ``fit`` warns then.
     noise_rate_ : float
         Expected share of wrong labels: the mean of ``p_label_error``.
     sample_indices_ : ndarray of shape (n_resampled,)
@@ -153,7 +156,9 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         self.transition_matrix_ = beliefs.transition_matrix
         self.noise_rate_ = float(table["p_label_error"].mean())
         self.estimator_ = beliefs.estimator
+        self.abstention_ = beliefs.abstention
         self.sample_indices_ = np.flatnonzero(table["action"] != "drop")
+        _warn_of_lost_classes(classes, y_codes, np.where(is_mended, suggested, y_codes))
         return self
 
     def _judge(self, X, y, y_codes, fit_params):
@@ -197,6 +202,19 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         elif np.ndim(y) == 1:
             labels = labels.rename(y.name).astype(y.dtype)
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
+
+
+def _warn_of_lost_classes(classes, y_codes, clean_codes):
+    counts = np.bincount(y_codes, minlength=len(classes))
+    kept = np.bincount(y_codes[clean_codes == y_codes], minlength=len(classes))
+    lost = classes[kept < counts / 2]
+    if len(lost):
+        warnings.warn(
+            f"More than half of the labels of {len(lost)} classes have been replaced, among them "
+            f"{lost[:5]}. Look at them before you go on.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _consensus(y):

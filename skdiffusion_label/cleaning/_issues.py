@@ -112,9 +112,8 @@ def issues_table(y_codes, classes, beliefs, target_precision, index=None):
     suggested = beliefs.purified.argmax(axis=1)
     suggested_proba = beliefs.purified[rows, suggested]
     is_sure = suggested_proba >= (0.5 if target_precision is None else target_precision)
-    action = np.select(
-        [~is_issue, suggested == y_codes, is_sure], ["keep", "review", "relabel"], "drop"
-    )
+    is_open = (suggested == y_codes) | (beliefs.abstention is not None)
+    action = np.select([~is_issue, is_open, is_sure], ["keep", "review", "relabel"], "drop")
     return pd.DataFrame(
         {
             "is_label_issue": is_issue,

@@ -7,9 +7,9 @@ import numpy as np
 # Of the rows where a class leads: noise counted among them was within .02 of the truth on seven
 # sets with symmetric or pair noise.
 _CLEAR_SHARE, _MIN_CLEAR_ROWS = 0.3, 10
-# Labels that each entry is worth beforehand: enough that a class of few labels gets the common
-# noise rate, too few to be seen in a class of hundreds.
-_SMOOTHING = 0.4
+# Labels of each class that are worth the common noise rate beforehand: enough for a class of few,
+# too few to be seen in a class of hundreds.
+_N_COMMON_LABELS = 4.0
 _NO_MASS = 1e-9  # instead of zero, whose logarithm would be infinite
 
 
@@ -29,7 +29,7 @@ def shrunk_transition(counts):
     ``counts`` is (n_classes, n_classes), or (n_annotators, n_classes, n_classes) for annotators who
     share the noise rate that they are shrunk to.
     """
-    return normalized(counts + _SMOOTHING * counts.shape[-1] * one_rate(counts) + _NO_MASS)
+    return normalized(counts + _N_COMMON_LABELS * one_rate(counts) + _NO_MASS)
 
 
 def one_rate(counts):

@@ -6,8 +6,12 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from skdiffusion_label.noise_model._confusion import clear_transitions, normalized
-from skdiffusion_label.noise_model._purification import deconvolved
+from skdiffusion_label.noise_model._confusion import (
+    clear_transitions,
+    expected_counts,
+    shrunk_transition,
+)
+from skdiffusion_label.noise_model._purification import deconvolved, posterior
 
 # Entries (rows x classes) that weights are fitted to: a dozen numbers need no more, a second does.
 _MAX_ENTRIES, _MIN_ROWS = 40_000, 1_000
@@ -18,6 +22,10 @@ _SPREAD_PENALTY = 1e-3  # nats for a squared difference of one between weights
 _MAX_ITERATIONS = 60  # of L-BFGS
 _STRENGTHS = (0.5, 1.0)  # of the noise among the clearest rows: they may be more or less than clear
 _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries than there are labels
+_N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
+# Nats for a mean probability of the leading class of one instead of none: between noise models that
+# foretell given labels about as well, that one is likely which leaves less doubt about the truth.
+_VALUE_OF_CONFIDENCE = 12.0
 _N_STRATA = 4  # quarters of the rows by the margin of their two leading classes
 
 
@@ -34,8 +42,7 @@ class Pool:
     likely : ndarray of shape (n_models,)
         How likely each noise model is; sums to one.
     evidence_of_noise : float
-        Standard errors by which the best noise model foretells held-out given labels better than
-        none does; zero if none is the best.
+        Logarithm of the odds of noise that goes by class against none.
     """
 
     weights: np.ndarray
@@ -67,9 +74,12 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
     Under a noise model P(given | true), each judge's probabilities of given labels are traced back
     to the true ones (Richardson), and their product with one exponent for each judge is what the
     true label is. The exponents are those that foretell given labels best through the noise. Noise
-    models are none, one rate for all classes and a matrix, both at full and at half strength,
-    counted among the rows where the judges are clearest. Each counts by how well it foretells given
-    labels of rows that its exponents were not fitted to, in units of the standard error.
+    models are none; one rate for all classes and a matrix, both at full and at half strength,
+    counted among the rows where the judges are clearest; and this matrix counted anew among all
+    rows by what the pool and the row's own label say. Each counts by how well it foretells given
+    labels of rows that it has not been fitted to, in units of the standard error, and by how little
+    doubt it leaves about the true labels: classes that overlap everywhere are less likely than
+    labels that are wrong everywhere.
 
     Parameters
     ----------
@@ -86,40 +96,73 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
     -------
     Pool
     """
-    n_judges, n_samples, n_classes = judgements.shape
-    weight = np.ones(n_samples) if sample_weight is None else sample_weight
-    mean = judgements.mean(axis=0)
-    transitions = _noise_models(mean, y_codes, weight)
+    n_classes = judgements.shape[2]
+    weight = np.ones(len(y_codes)) if sample_weight is None else sample_weight
     rows = np.flatnonzero(weight > 0)
     n_rows = min(max(_MAX_ENTRIES // n_classes, _MIN_ROWS), _MAX_ROWS)
     rows = np.random.default_rng(random_state).permutation(rows)[:n_rows]
-    judgements, y_codes, weight = judgements[:, rows], y_codes[rows], weight[rows]
-    halves = np.arange(len(rows)) % 2 == 0
-    all_weights, losses = [], []
-    for transition in transitions:
-        log_truth = _log_truth(judgements, transition)
-        likelihoods = transition[:, y_codes].T
-        loss = np.empty(len(rows))
-        for half in (halves, ~halves):
-            weights = _fit_weights(log_truth[:, half], likelihoods[half], weight[half])
-            foretold = (_product(log_truth[:, ~half], weights) * likelihoods[~half]).sum(axis=1)
-            loss[~half] = -np.log(foretold)
-        all_weights.append(_fit_weights(log_truth, likelihoods, weight))
-        losses.append(loss)
-    lags = _lags(np.stack(losses), weight)
-    likely = normalized(np.exp(-(lags**2) / 2))
-    return Pool(np.stack(all_weights), np.stack(transitions), likely, float(lags[0]))
+    is_first = np.arange(len(rows)) % 2 == 0
+    foretold = [
+        _foretell(judgements, y_codes, weight, taught, others)
+        for taught, others in ((rows[is_first], rows[~is_first]), (rows[~is_first], rows[is_first]))
+    ]
+    losses, confidences = np.concatenate(foretold, axis=2)
+    weight_of_losses = weight[np.concatenate([rows[~is_first], rows[is_first]])]
+    lags = _lags(losses, weight_of_losses)
+    confidence = np.average(confidences, axis=1, weights=weight_of_losses)
+    log_likely = _VALUE_OF_CONFIDENCE * confidence - lags**2 / 2
+    transitions = _noise_models(judgements, y_codes, weight, rows)
+    weights = [_weights(judgements, y_codes, weight, rows, model) for model in transitions]
+    evidence = np.logaddexp.reduce(log_likely[1:]) - np.log(len(log_likely) - 1) - log_likely[0]
+    return Pool(np.stack(weights), np.stack(transitions), softmax(log_likely), float(evidence))
 
 
-def _noise_models(mean, y_codes, weight):
+def _foretell(judgements, y_codes, weight, taught, others):
+    """Return losses and confidences (n_models, n_others) of rows that have taught nothing."""
+    weight = weight.copy()
+    weight[others] = 0
+    losses, confidences = [], []
+    for model in _noise_models(judgements, y_codes, weight, taught):
+        weights = _weights(judgements, y_codes, weight, taught, model)
+        truth = _product(_log_truth(judgements[:, others], model), weights)
+        losses.append(-np.log((truth * model[:, y_codes[others]].T).sum(axis=1)))
+        confidences.append(truth.max(axis=1))
+    return np.stack([losses, confidences])
+
+
+def _weights(judgements, y_codes, weight, rows, transition):
+    """Return the exponents that are fitted to ``rows``."""
+    log_truth = _log_truth(judgements[:, rows], transition)
+    return _fit_weights(log_truth, transition[:, y_codes[rows]].T, weight[rows])
+
+
+def _noise_models(judgements, y_codes, weight, rows):
     """Return candidates for P(given | true), no noise first."""
-    n_classes = mean.shape[1]
-    identity = np.eye(n_classes)
-    found = clear_transitions(mean, y_codes, weight)
+    n_classes = judgements.shape[2]
+    rate, matrix = clear_transitions(judgements.mean(axis=0), y_codes, weight)
+    noisy = [rate, matrix]
     if n_classes > _MAX_CLASSES_OF_MATRIX:
-        found = found[:1]
-    noisy = [s * found_one + (1 - s) * identity for found_one in found for s in _STRENGTHS]
-    return [(1 - _LEAST_NOISE) * model + _LEAST_NOISE / n_classes for model in [identity, *noisy]]
+        noisy = [rate]
+    identity = np.eye(n_classes)
+    models = [s * model + (1 - s) * identity for model in noisy for s in _STRENGTHS]
+    if len(noisy) > 1:
+        models.append(_refined(matrix, judgements, y_codes, weight, rows))
+    return [_with_least_noise(model) for model in [identity, *models]]
+
+
+def _refined(transition, judgements, y_codes, weight, rows):
+    """Count the given labels of all rows by what the pool says of them, own label included."""
+    for _ in range(_N_REFINEMENTS):
+        transition = _with_least_noise(transition)
+        weights = _weights(judgements, y_codes, weight, rows, transition)
+        truth = _product(_log_truth(judgements, transition), weights)
+        beliefs = posterior(truth, transition[:, y_codes].T)
+        transition = shrunk_transition(expected_counts(beliefs * weight[:, None], y_codes))
+    return transition
+
+
+def _with_least_noise(transition):
+    return (1 - _LEAST_NOISE) * transition + _LEAST_NOISE / len(transition)
 
 
 def _lags(losses, weight):
@@ -128,7 +171,9 @@ def _lags(losses, weight):
     differences = losses - losses[means.argmin()]
     lag = means - means.min()
     deviation = np.sqrt(np.average((differences - lag[:, None]) ** 2, axis=1, weights=weight))
-    return np.divide(lag * np.sqrt(losses.shape[1]), deviation, where=lag > 0, out=np.zeros(len(lag)))
+    return np.divide(
+        lag * np.sqrt(losses.shape[1]), deviation, where=lag > 0, out=np.zeros(len(lag))
+    )
 
 
 def _log_truth(judgements, transition):

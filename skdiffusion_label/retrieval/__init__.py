@@ -1,6 +1,7 @@
 """Label retrieval: who the neighbors are, and what their labels say; numpy in, numpy out."""
 
 from skdiffusion_label.retrieval._bank import (
+    VoteBank,
     choose_space,
     draw_candidates,
     numbers_of_neighbors,
@@ -24,6 +25,7 @@ __all__ = [
     "RETRIEVAL_SPACES",
     "Discriminant",
     "Retrieval",
+    "VoteBank",
     "bhattacharyya_space",
     "check_neighbors",
     "choose_space",

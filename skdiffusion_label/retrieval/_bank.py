@@ -1,7 +1,10 @@
 """Who may be a neighbor, how many are asked, and where."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from skdiffusion_label.retrieval._discriminant import bhattacharyya_space
 from skdiffusion_label.retrieval._search import find_neighbors
 from skdiffusion_label.retrieval._votes import count_votes, vote_proba
 
@@ -42,6 +45,45 @@ def numbers_of_neighbors(n_neighbors, n_candidates, n_classes):
     else:
         numbers = (n_neighbors,)
     return sorted({min(number, n_candidates - 1) for number in numbers})
+
+
+@dataclass(frozen=True)
+class VoteBank:
+    """Candidates in the space of a discriminant, to be asked about new rows.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_candidates, n_classes), dtype=float32
+        See :func:`bhattacharyya_space`.
+    y_codes : ndarray of shape (n_candidates,)
+        Integer-coded given labels.
+    sample_weight : ndarray of shape (n_candidates,)
+        Weights of the votes.
+    numbers : list of int
+        Numbers of neighbors to ask, the largest last.
+    """
+
+    points: np.ndarray
+    y_codes: np.ndarray
+    sample_weight: np.ndarray
+    numbers: list
+
+    def vote(self, log_proba):
+        """Return the votes (n_samples, n_classes) on new rows, for each number of neighbors."""
+        n_classes = self.points.shape[1]
+        similarity = bhattacharyya_space(log_proba) @ self.points.T
+        nearest = np.argpartition(-similarity, self.numbers[-1] - 1, axis=1)[:, : self.numbers[-1]]
+        order = np.argsort(-np.take_along_axis(similarity, nearest, axis=1), axis=1, kind="stable")
+        nearest = np.take_along_axis(nearest, order, axis=1)
+        sizes = np.bincount(self.y_codes, self.sample_weight, minlength=n_classes)
+        return [
+            vote_proba(
+                count_votes(nearest[:, :number], self.y_codes, n_classes, self.sample_weight),
+                sizes,
+                number,
+            )
+            for number in self.numbers
+        ]
 
 
 def choose_space(
@@ -88,6 +130,7 @@ def choose_space(
         neighbors = find_neighbors(
             space, n_neighbors, metric=metric, rows=rows, is_candidate=is_candidate
         )
-        proba = vote_proba(count_votes(neighbors, y_codes, n_classes, sample_weight), class_sizes)
+        votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
+        proba = vote_proba(votes, class_sizes, n_neighbors)
         losses[name] = -np.log(proba[np.arange(len(rows)), y_codes[rows]]).mean()
     return min(losses, key=losses.get)

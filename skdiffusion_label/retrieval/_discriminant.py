@@ -1,4 +1,4 @@
-"""A linear model of given labels, cross-fitted at the price of one: it judges, and spans a space."""
+"""A linear model of given labels, cross-fitted at the price of one, and the space it spans."""
 
 from dataclasses import dataclass
 

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skdiffusion_label.retrieval._bank import choose_space, draw_candidates, numbers_of_neighbors
+from skdiffusion_label.retrieval._bank import (
+    VoteBank,
+    choose_space,
+    draw_candidates,
+    numbers_of_neighbors,
+)
 from skdiffusion_label.retrieval._discriminant import bhattacharyya_space
 from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, without_self
 from skdiffusion_label.retrieval._votes import count_votes, vote_proba
@@ -25,14 +30,17 @@ class Retrieval:
         What their labels sum up to.
     space : str
         Where neighbors were looked up: "features", "standardized", "supervised" or "given".
-    judgements : list of ndarray of shape (n_samples, n_classes), dtype=float32
-        Probabilities of given labels by :func:`vote_proba`, for each number of neighbors and space.
+    judgements : dict of str to list of ndarray of shape (n_samples, n_classes), dtype=float32
+        Probabilities of given labels by :func:`vote_proba`, by space and number of neighbors.
+    bank : VoteBank or None
+        To ask the neighbors in the space "supervised" about new rows; None if none were asked.
     """
 
     neighbors: np.ndarray
     votes: np.ndarray
     space: str
-    judgements: list
+    judgements: dict
+    bank: VoteBank | None
 
 
 def retrieve(
@@ -121,17 +129,22 @@ def retrieve(
             )
             for name, those in points.items()
         }
-    weight = has_vote if sample_weight is None else sample_weight
+    weight = has_vote.astype(np.float32) if sample_weight is None else sample_weight
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
-    votes, judgements, losses = {}, [], {}
+    votes, judgements, losses = {}, {}, {}
     for name, nearest in found.items():
+        judgements[name] = []
         for number in numbers:
             votes[name] = count_votes(nearest[:, :number], y_codes, n_classes, sample_weight)
-            judgements.append(vote_proba(votes[name], class_sizes))
-        own = judgements[-1][np.arange(len(y_codes)), y_codes]
+            judgements[name].append(vote_proba(votes[name], class_sizes, number))
+        own = judgements[name][-1][np.arange(len(y_codes)), y_codes]
         losses[name] = -np.average(np.log(own), weights=weight)
+    bank = None
+    if "supervised" in found:
+        candidates = supervised[is_candidate]
+        bank = VoteBank(candidates, y_codes[is_candidate], weight[is_candidate], numbers)
     space = min(losses, key=losses.get)
-    return Retrieval(found[space], votes[space], space, judgements)
+    return Retrieval(found[space], votes[space], space, judgements, bank)
 
 
 def check_neighbors(neighbors, n_samples):

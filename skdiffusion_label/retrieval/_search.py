@@ -127,7 +127,11 @@ def _comparable_points(features, metric):
 
 
 def _exact_is_cheaper(n_samples, n_features, n_candidates):
-    exact = float(n_samples) * n_candidates * (2 * n_features / _FLOP_PER_SECOND + _SECONDS_PER_CANDIDATE)
+    exact = (
+        float(n_samples)
+        * n_candidates
+        * (2 * n_features / _FLOP_PER_SECOND + _SECONDS_PER_CANDIDATE)
+    )
     approximate = _COMPILE_SECONDS + n_samples * (n_features + 100) * 1e-7
     return exact <= approximate
 

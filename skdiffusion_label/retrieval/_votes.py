@@ -32,7 +32,7 @@ def count_votes(neighbors, y_codes, n_classes, sample_weight=None):
     return votes
 
 
-def vote_proba(votes, class_sizes):
+def vote_proba(votes, class_sizes, n_neighbors):
     """Turn votes into probabilities of given labels.
 
     One vote is added that is split by the classes' frequencies. A class that is smaller than the
@@ -44,13 +44,14 @@ def vote_proba(votes, class_sizes):
         See :func:`count_votes`.
     class_sizes : ndarray of shape (n_classes,)
         Sums of the weights of all rows that may be neighbors, by given label.
+    n_neighbors : int
+        Number of neighbors that have voted.
 
     Returns
     -------
     proba : ndarray of shape (n_queries, n_classes), dtype=float32
         Rows sum to one.
     """
-    n_votes = max(votes.sum(axis=1).max(), 1)
-    in_reach = np.clip(class_sizes / n_votes, 1 / n_votes, 1)
+    in_reach = np.clip(class_sizes / n_neighbors, 1 / n_neighbors, 1)
     proba = (votes + class_sizes / class_sizes.sum()) / in_reach
     return (proba / proba.sum(axis=1, keepdims=True)).astype(np.float32)
