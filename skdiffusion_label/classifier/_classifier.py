@@ -159,7 +159,7 @@ class LRADiffusionClassifier(
         than no noise does; below two the labels cannot tell whether there is any.
     label_trust_ : float
         How far given labels are believed beyond what the features say, from 0 to 1: the share of
-        the judges' disagreement with them that is not more than where the judges are clearest.
+        the judges' disagreement with them that noise by class explains.
     loss_curve_ : list of float
         Training loss of each epoch.
     n_iter_ : int
@@ -393,11 +393,12 @@ class LRADiffusionClassifier(
         judgements = np.stack([*sum(retrieval.judgements.values(), []), *models.judgements])
         pool = fit_pool(judgements, rows.y_codes, rows.weight, draw_seed(random_state))
         truth = pool.truth(judgements)
-        local_noise = fit_local_noise(truth, rows.y_codes, rows.weight)
+        transition = pool.transition_matrix
+        local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
         if self.label_aggregation == "vote":
             distributions = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
         else:
-            likelihood = local_noise.likelihood(truth, rows.y_codes, pool.transition_matrix)
+            likelihood = local_noise.likelihood(truth, rows.y_codes, transition)
             is_heard = rows.weight[:, None] > 0
             distributions = posterior(truth, np.where(is_heard, likelihood, 1))
         return truth.astype(np.float32), distributions.astype(np.float32), pool, local_noise

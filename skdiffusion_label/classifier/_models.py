@@ -18,6 +18,10 @@ _MAX_TREES, _MIN_TREES = 100, 10
 _FOREST_BUDGET = 6e6
 _SHARE_OF_FREQUENCIES = 0.02  # in a forest's probabilities: its zeros are not certain
 _LEAST_WEIGHT = 0.01  # in the pool, below which a forest is not kept
+# Of the exponents of the linear model and of its neighbors in the prior guess. The denoiser learns
+# what they know better than they do: with 1, accuracy on banking queries with 40 % wrong labels
+# falls from .915 to .908, with 0, that on 15 clean ones for each class from .834 to .809.
+_SHARE_OF_LEARNABLE = 0.5
 # Rows are judged in blocks of one shape: see the chains.
 _ROWS_PER_BLOCK = 512
 
@@ -100,9 +104,10 @@ class FittedModels:
         linear, *of_forests = self.judgements
         judgements = np.stack([linear, *bank_judgements, *of_forests])
         pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
+        n_others = len(judgements) - len(of_forests)
+        pool.weights[:, :n_others] *= _SHARE_OF_LEARNABLE
         means = pool.truth(judgements)
         is_heard = pool.weights[pool.likely > _LEAST_WEIGHT].max(axis=0) > _LEAST_WEIGHT
-        n_others = len(judgements) - len(of_forests)
         is_heard[:n_others] = True
         pool = Pool(
             pool.weights[:, is_heard], pool.transitions, pool.likely, pool.evidence_of_noise

@@ -215,8 +215,8 @@ class LocalNoise:
     margins : ndarray of shape (3,)
         Quartiles of the margin of the two leading classes.
     shares : ndarray of shape (4,)
-        Share of the disagreement with given labels in each quarter that is not known from the
-        clearest one, where noise can only go by class.
+        Share of the disagreement with given labels in each quarter that is more than noise by
+        class explains: noise that goes by place, or the judge's own errors.
     """
 
     margins: np.ndarray
@@ -236,8 +236,8 @@ class LocalNoise:
         return (1 - share) * transition[:, y_codes].T + share * at_place[:, None]
 
 
-def fit_local_noise(truth, y_codes, sample_weight=None):
-    """Compare the judge's disagreement with given labels where it is clear and where it is torn.
+def fit_local_noise(truth, y_codes, transition, sample_weight=None):
+    """Compare the judge's disagreement with given labels to the noise that goes by class.
 
     Parameters
     ----------
@@ -245,6 +245,8 @@ def fit_local_noise(truth, y_codes, sample_weight=None):
         Probabilities of true labels, of a judge that has not seen the rows' own labels.
     y_codes : ndarray of shape (n_samples,)
         Integer-coded given labels.
+    transition : ndarray of shape (n_classes, n_classes)
+        P(given label = column | true label = row), of the noise that goes by class.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows, one by default.
 
@@ -256,11 +258,14 @@ def fit_local_noise(truth, y_codes, sample_weight=None):
     margins = _margins(truth)
     quartiles = np.quantile(margins[weight > 0], np.arange(1, _N_STRATA) / _N_STRATA)
     strata = np.searchsorted(quartiles, margins)
-    disagrees = weight * (truth.argmax(axis=1) != y_codes)
     # Half a row beforehand: none of a few is not never.
-    rates = np.bincount(strata, disagrees, minlength=_N_STRATA) + 0.5
-    rates /= np.bincount(strata, weight, minlength=_N_STRATA) + 1
-    return LocalNoise(quartiles, (1 - rates[-1] / rates).clip(min=0))
+    n_disagreements = _sums(strata, weight * (truth.argmax(axis=1) != y_codes)) + 0.5
+    n_by_class = _sums(strata, weight * (1 - truth @ transition.diagonal()))
+    return LocalNoise(quartiles, (1 - n_by_class / n_disagreements).clip(min=0))
+
+
+def _sums(strata, values):
+    return np.bincount(strata, values, minlength=_N_STRATA)
 
 
 def _margins(truth):
