@@ -47,7 +47,11 @@ def make_parser():
     parser.add_argument("--methods", nargs="+", default=["*"], help="patterns of names of methods")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--openml", nargs="+", default=[], help="names of data sets of OpenML")
-    parser.add_argument("--time-limit", type=float, default=7200.0, help="seconds for one run")
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        help="seconds for one run; 600 in the grid, else 7200 by default",
+    )
     parser.add_argument("--quick", action="store_true", help="small data, to see that all works")
     return parser
 
@@ -92,13 +96,13 @@ def main(argv=None):
         arguments.time_limit,
     )
     arguments.output.mkdir(parents=True, exist_ok=True)
-    runs_file = arguments.output / "runs.jsonl"
     command = shlex.join(["python", "examples/benchmarks", *map(str, argv)])
     for name in names:
         if name == "page":
             print(f"Written: {write_page(arguments.output)}")
             continue
         table = TABLES[name]
+        runs_file = arguments.output / table.runs_file
         try:
             run_table(table, options, runs_file, log=lambda line: print(line, flush=True))
         except (OSError, ImportError) as error:

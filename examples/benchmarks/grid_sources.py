@@ -144,7 +144,7 @@ def unequal(ratio, largest=1_000):
 def many_classes(seed, n_classes=300, n_features=64, n_rows=5):
     """Return rows around a center for each class, as many to train on as to test."""
     rng = np.random.default_rng(seed)
-    centers = rng.normal(scale=0.5, size=(n_classes, n_features))
+    centers = rng.normal(scale=0.65, size=(n_classes, n_features))
     y = np.repeat(np.arange(n_classes), n_rows)
     X_train, X_test = (
         (centers[y] + rng.normal(size=(len(y), n_features))).astype(np.float32) for _ in range(2)

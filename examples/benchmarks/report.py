@@ -10,6 +10,7 @@ TITLES = {
     "brier_score": ("Brier score", ".3f"),
     "calibration_error": ("Expected calibration error", ".3f"),
     "auroc": ("AUROC", ".3f"),
+    "issue_auroc": ("AUROC of label issues", ".3f"),
     "auprc": ("AUPRC", ".3f"),
     "f1": ("F1 score of the verdicts", ".3f"),
     "clean_label_accuracy": ("Accuracy of the mended labels", ".3f"),
