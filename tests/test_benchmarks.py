@@ -286,7 +286,7 @@ def test_fit_sees_the_given_labels_and_nothing_else(
 
 @pytest.mark.parametrize("name", [*methods.METHODS])
 def test_every_method_fits_and_predicts(name):
-    fits.warm_up(name)
+    fits.warm_up(methods.METHODS[name])
     assert methods.METHODS[name].description
     method = methods.METHODS[name]
     assert (store.describe_model(method.make(0)) == store.describe_model(method.make(1))) == (

@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 from page import write_page
+from regret import regrets
 from report import to_markdown
 from store import read_runs
 from summary import circumstances_of, speed_ratios, summarize
@@ -71,6 +72,8 @@ def make_report(table, runs, command):
         "methods": describe_methods(table),
         "tasks": tasks,
         "ratios": speed_ratios(tasks) if table.name == "speed" else {},
+        "regrets": regrets(own) if table.name == "grid" else {},
+        "skipped": table.skipped,
         "circumstances": circumstances_of(own),
     }
 

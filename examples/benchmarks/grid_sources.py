@@ -83,7 +83,7 @@ def table(seed, path, name):
 def small_table(seed, rows):
     """Return the rows of a set of scikit-learn's, split."""
     own = split(seed, *rows(seed))
-    return own if rows is digits else standardized(own)
+    return single_precision(own) if rows is digits else standardized(own)
 
 
 def split(seed, X, y, *others):
@@ -100,7 +100,13 @@ def standardized(rows):
     """Standardize by the training rows."""
     scaler = StandardScaler().fit(rows.X_train.astype(float))
     X_train, X_test = (scaler.transform(X.astype(float)) for X in (rows.X_train, rows.X_test))
-    return replace(rows, X_train=X_train.astype(np.float32), X_test=X_test.astype(np.float32))
+    return single_precision(replace(rows, X_train=X_train, X_test=X_test))
+
+
+def single_precision(rows):
+    """Return the rows as float32."""
+    X_train, X_test = (X.astype(np.float32) for X in (rows.X_train, rows.X_test))
+    return replace(rows, X_train=X_train, X_test=X_test)
 
 
 def cut(seed, source, sizes):
