@@ -1,6 +1,6 @@
 """Tests of the wide grid in examples/benchmarks, on data of a few rows."""
 
-import importlib
+import importlib.util
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +165,7 @@ def test_probabilities_of_the_noise_are_kept(own_cache):
 @pytest.mark.parametrize("name", [*grid_methods.GRID_METHODS])
 @pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
 @pytest.mark.filterwarnings("ignore:Duplicated some data across multiple folds:UserWarning")
+@pytest.mark.filterwarnings("ignore:May not flag all label issues:UserWarning")
 @pytest.mark.filterwarnings("ignore:Number of classes in training fold:RuntimeWarning")
 def test_every_method_fits_where_classes_are_tiny(name):
     if name == "catboost":
@@ -338,3 +339,44 @@ def test_regrets_are_summed_up_with_errors_over_seeds():
     assert own["worst"]["task"] == "a"
     single = [{**cell, "by_seed": {"0": cell["regret"]}} for cell in cells]
     assert regret.sum_up(single)["standard_error"] is None
+
+
+def test_the_page_shows_losses_as_wins():
+    command = importlib.util.spec_from_file_location("grid_command", BENCHMARKS / "__main__.py")
+    module = importlib.util.module_from_spec(command)
+    command.loader.exec_module(module)
+    facts = {
+        "kind": "grid",
+        "package": None,
+        "n_train": 100,
+        "n_test": 50,
+        "n_features": 4,
+        "n_classes": 3,
+        "noise_rate": 0.2,
+        "description": "rows",
+        "fit_seconds": 1.0,
+        "n_threads": 1,
+        "warnings": [],
+        "versions": {"python": "3"},
+        "machine": {"platform": "Linux", "n_cpus": 2},
+        "finished": "2026-01-01",
+    }
+    verdicts = {"n_flagged": 3, "labels_right_given": 0.8, "recall_of_rarest": 0.9}
+    runs = [
+        made_run("lra", accuracy=0.8, labels_right_mended=0.95, **verdicts),
+        made_run("cleanlab_logistic", accuracy=0.9, labels_right_mended=0.7, **verdicts),
+        made_run("cleanlab_forest", accuracy=0.7, labels_right_mended=0.6, **verdicts),
+        made_run("lra", task="b", group="clean", accuracy=0.9),
+        made_run("mlp", task="b", group="clean", accuracy=0.6),
+        {**made_run("catboost", task="b", group="clean"), "status": "failed"},
+    ]
+    runs[-1] |= {"error": "took longer than 600 s", "time_limit": 600}
+    own = module.make_report(tables.TABLES["grid"], [{**facts, **run} for run in runs], "python")
+    text = report.to_markdown(own)
+    assert "| all | 2 | -0.1000 | 50% | +0.100 | a, cleanlab_logistic |" in text
+    assert "| tables | a | 0.800 | 0.900 | cleanlab_logistic | +0.100 | 2 |" in text
+    assert "| clean | b | 0.900 | 0.600 | mlp | -0.300 | 1 |" in text
+    assert "| tables | 0.800 | 0.950 | 0.700 | 0.600 | 0.900 |" in text
+    assert "catboost failed on b: took longer than 600 s" in text
+    assert "catboost on cifar10*: 1,024 features" in text
+    assert "AUROC of label issues |" not in text.split("## Methods beside ours")[0]

@@ -4,10 +4,12 @@ For example, from the root of the repository::
 
     python examples/benchmarks                                    # all tables
     python examples/benchmarks classification --tasks 'digits_*' --methods lra 'knn_*'
+    python examples/benchmarks grid --data-dir ../shared/data     # ours against all, everywhere
     python examples/benchmarks --quick --output /tmp/results      # a few minutes
     python examples/benchmarks page                               # only write the results page
 
-Every finished run is written to ``runs.jsonl`` in the output folder and is not run again; runs of
+Every finished run is written to ``runs.jsonl`` in the output folder, those of the grid to
+``grid_runs.jsonl``, and is not run again, nor is one that took longer than the time limit; runs of
 our own classifier are run again when the package's source has changed. From the runs follow, for
 each table, ``<table>.json`` and ``<table>.md``, and from these the results page beside the folder.
 Set OMP_NUM_THREADS to limit the threads of all methods.

@@ -9,13 +9,14 @@ CLOSE = 0.003  # a regret of no more counts as first
 TITLES = {"accuracy": "accuracy", "log_loss": "log loss", "issue_auroc": "AUROC of label issues"}
 JUDGES = (OURS, "cleanlab_logistic", "cleanlab_forest")
 LABEL_COLUMNS = (
-    ("right as given", "labels_right_given", [None]),
-    ("right when mended", "labels_right_mended", JUDGES),
-    ("of the rarest classes right", "recall_of_rarest", JUDGES),
-    ("precision", "issue_precision", JUDGES),
-    ("recall", "issue_recall", JUDGES),
-    ("calibration error", "issue_calibration_error", JUDGES[:1]),
+    ("right as given", "labels_right_given", None),
+    *(("right when mended", "labels_right_mended", judge) for judge in JUDGES),
+    *(("of the rarest classes right", "recall_of_rarest", judge) for judge in JUDGES),
+    *(("precision", "issue_precision", judge) for judge in JUDGES),
+    *(("recall", "issue_recall", judge) for judge in JUDGES),
+    ("calibration error", "issue_calibration_error", OURS),
 )
+LABEL_HEADER = [f"{title}, {judge}" if judge else title for title, _, judge in LABEL_COLUMNS]
 
 
 def regrets(runs):
@@ -176,33 +177,33 @@ def cell_tables(report):
     return tables
 
 
-def label_tables(report):
-    """Return the title and the rows of tables of what happens to labels, by family and by cell.
+def family_table(report):
+    """Return a table of what happens to labels in the mean over families of cells.
 
-    A mean over a family is over the cells where all that have verdicts were run.
+    The mean is over the cells where all that have verdicts were run.
     """
     tasks = report["tasks"]
-    columns = [(title, *column) for title, *own in LABEL_COLUMNS for column in _expanded(*own)]
-    header = [f"{title}, {judge}" if judge else title for title, _, judge in columns]
+    families = {}
+    for task, values in _label_values(tasks).items():
+        if all(value_of(tasks, task, judge, "n_flagged") is not None for judge in JUDGES):
+            families.setdefault(tasks[task]["group"], []).append(values)
+    rows = [[name, *map(_mean, zip(*own, strict=True))] for name, own in families.items()]
+    return {"Labels by family": [["family", *LABEL_HEADER], *map(_texts, rows)]}
+
+
+def label_table(report):
+    """Return a table of what happens to labels in each cell."""
+    tasks = report["tasks"]
+    rows = [[tasks[task]["group"], task, *own] for task, own in _label_values(tasks).items()]
+    return {"Labels, all cells": [["family", "cell", *LABEL_HEADER], *map(_texts, rows)]}
+
+
+def _label_values(tasks):
     values = {
-        task: [_of_judge(tasks, task, judge, metric) for _, metric, judge in columns]
+        task: [_of_judge(tasks, task, judge, metric) for _, metric, judge in LABEL_COLUMNS]
         for task in tasks
     }
-    values = {task: own for task, own in values.items() if set(own) != {None}}
-    families = {}
-    for task, own in values.items():
-        if all(_of_judge(tasks, task, judge, "n_flagged") is not None for judge in JUDGES):
-            families.setdefault(tasks[task]["group"], []).append(own)
-    means = [[name, *map(_mean, zip(*own, strict=True))] for name, own in families.items()]
-    cells = [[tasks[task]["group"], task, *own] for task, own in values.items()]
-    return {
-        "Labels by family": [["family", *header], *_texts(means)],
-        "Labels, all cells": [["family", "cell", *header], *_texts(cells)],
-    }
-
-
-def _expanded(metric, judges):
-    return [(metric, judge) for judge in judges]
+    return {task: own for task, own in values.items() if set(own) != {None}}
 
 
 def _of_judge(tasks, task, judge, metric):
@@ -216,7 +217,5 @@ def _mean(values):
     return float(np.mean(known)) if known else None
 
 
-def _texts(rows):
-    return [
-        [v if isinstance(v, str) else "" if v is None else f"{v:.3f}" for v in row] for row in rows
-    ]
+def _texts(row):
+    return [v if isinstance(v, str) else "" if v is None else f"{v:.3f}" for v in row]

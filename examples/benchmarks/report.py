@@ -1,7 +1,7 @@
 """From the summary of a table (JSON) to its text: Markdown or reStructuredText."""
 
 import numpy as np
-from regret import cell_tables, label_tables, peer_table, regret_tables
+from regret import cell_tables, family_table, label_table, peer_table, regret_tables
 from summary import HIGHER_IS_BETTER, best_methods, mean_differences, mean_ranks, value_of
 
 TITLES = {
@@ -165,12 +165,13 @@ def skip_lines(report):
 
 
 def regret_sections(report, details):
-    """Return tables of regrets by title, with ``details`` those of all tasks; none without."""
-    if not any(report.get("regrets", {}).values()):
+    """Return tables of regrets that have rows, by title; with ``details`` those of all tasks."""
+    if not report.get("regrets"):
         return {}
-    labels = label_tables(report)
     tables = regret_tables(report) | {"Methods beside ours": peer_table(report)}
-    return tables | (cell_tables(report) | labels if details else dict([*labels.items()][:1]))
+    tables |= family_table(report)
+    tables |= cell_tables(report) | label_table(report) if details else {}
+    return {title: rows for title, rows in tables.items() if len(rows) > 1}
 
 
 def to_markdown(report):
