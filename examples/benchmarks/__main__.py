@@ -4,10 +4,12 @@ For example, from the root of the repository::
 
     python examples/benchmarks                                    # all tables
     python examples/benchmarks classification --tasks 'digits_*' --methods lra 'knn_*'
+    python examples/benchmarks grid --data-dir ../shared/data     # ours against all, everywhere
     python examples/benchmarks --quick --output /tmp/results      # a few minutes
     python examples/benchmarks page                               # only write the results page
 
-Every finished run is written to ``runs.jsonl`` in the output folder and is not run again; runs of
+Every finished run is written to ``runs.jsonl`` in the output folder, those of the grid to
+``grid_runs.jsonl``, and is not run again, nor is one that took longer than the time limit; runs of
 our own classifier are run again when the package's source has changed. From the runs follow, for
 each table, ``<table>.json`` and ``<table>.md``, and from these the results page beside the folder.
 Set OMP_NUM_THREADS to limit the threads of all methods.
@@ -20,6 +22,7 @@ import sys
 from pathlib import Path
 
 from page import write_page
+from regret import regrets
 from report import to_markdown
 from store import read_runs
 from summary import circumstances_of, speed_ratios, summarize
@@ -47,7 +50,11 @@ def make_parser():
     parser.add_argument("--methods", nargs="+", default=["*"], help="patterns of names of methods")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--openml", nargs="+", default=[], help="names of data sets of OpenML")
-    parser.add_argument("--time-limit", type=float, default=7200.0, help="seconds for one run")
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        help="seconds for one run; 600 in the grid, else 7200 by default",
+    )
     parser.add_argument("--quick", action="store_true", help="small data, to see that all works")
     return parser
 
@@ -67,6 +74,8 @@ def make_report(table, runs, command):
         "methods": describe_methods(table),
         "tasks": tasks,
         "ratios": speed_ratios(tasks) if table.name == "speed" else {},
+        "regrets": regrets(own) if table.name == "grid" else {},
+        "skipped": table.skipped,
         "circumstances": circumstances_of(own),
     }
 
@@ -92,13 +101,13 @@ def main(argv=None):
         arguments.time_limit,
     )
     arguments.output.mkdir(parents=True, exist_ok=True)
-    runs_file = arguments.output / "runs.jsonl"
     command = shlex.join(["python", "examples/benchmarks", *map(str, argv)])
     for name in names:
         if name == "page":
             print(f"Written: {write_page(arguments.output)}")
             continue
         table = TABLES[name]
+        runs_file = arguments.output / table.runs_file
         try:
             run_table(table, options, runs_file, log=lambda line: print(line, flush=True))
         except (OSError, ImportError) as error:

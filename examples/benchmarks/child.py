@@ -39,7 +39,8 @@ def read_arrays(folder):
 def run_in_child(function, *arguments, time_limit=None):
     """Return the dict of ``function(*arguments)``, called in a process of its own.
 
-    It has "status" besides: "ok", or "failed" and then an "error".
+    It has "status" besides: "ok", or "failed" and then an "error", and the "time_limit" that it
+    has exceeded.
     """
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
@@ -53,7 +54,8 @@ def run_in_child(function, *arguments, time_limit=None):
     sender.close()  # so that the end of the child is the end of the pipe
     try:
         if not receiver.poll(time_limit):
-            return {"status": "failed", "error": f"took longer than {time_limit} s"}
+            error = f"took longer than {time_limit} s"
+            return {"status": "failed", "error": error, "time_limit": time_limit}
         return receiver.recv()
     except EOFError:
         process.join()

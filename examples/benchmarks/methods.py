@@ -24,13 +24,17 @@ from skdiffusion_label import LRADiffusionClassifier, published_settings
 
 @dataclass(frozen=True)
 class Method:
-    """A line of a table."""
+    """A line of a table.
+
+    ``judge(model, X, y, seed)`` returns what a fitted model says of the labels that it was given.
+    """
 
     make: Callable
     description: str
     is_random: bool = True
     is_ours: bool = False
     cleans: bool = False
+    judge: Callable | None = None
 
 
 def lra(seed, **options):

@@ -12,6 +12,8 @@ from report import (
     grids,
     method_lines,
     ratio_lines,
+    regret_sections,
+    skip_lines,
     task_lines,
 )
 from summary import value_of
@@ -55,7 +57,13 @@ def _section(report, results):
         parts.append(f".. image:: {results.name}/{image.name}\n   :alt: {report['about']}")
     for metric, group, table in grids(report):
         parts.append(_csv_table(f"{TITLES[metric][0]}, {group}", table))
-    for lines in (ratio_lines, method_lines, task_lines, failure_lines, circumstance_lines):
+    for title, table in regret_sections(report, details=False).items():
+        parts.append(_csv_table(title, table))
+    facts = [ratio_lines, method_lines, task_lines, skip_lines, failure_lines, circumstance_lines]
+    if report.get("regrets"):
+        facts.remove(task_lines)
+        parts.append(f"All cells: ``docs/{results.name}/{report['table']}.md``.")
+    for lines in facts:
         parts.append(_items(lines(report)))
     return [part for part in parts if part]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from methods import Method, lra
-from peers import import_cleanlab, random_forest, tuned_logistic_regression
+from peers import import_optional, random_forest, tuned_logistic_regression
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -35,7 +35,11 @@ class Judgement:
 
 def by_cleaner(X, y, seed):
     """Return what LabelCleaner finds."""
-    cleaner = LabelCleaner(lra(seed)).fit(X, y)
+    return judgement_of_cleaner(LabelCleaner(lra(seed)).fit(X, y))
+
+
+def judgement_of_cleaner(cleaner):
+    """Return what a fitted LabelCleaner has found."""
     issues = cleaner.label_issues_
     p_error = issues["p_label_error"].to_numpy()
     return Judgement(
@@ -103,11 +107,10 @@ def by_mcs(X, y, seed, n_steps=20):
 
 def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
     """Return 1 - cleanlab's label quality score of out-of-fold probabilities, and its issues."""
-    find_label_issues = import_cleanlab("filter").find_label_issues
-    get_label_quality_scores = import_cleanlab("rank").get_label_quality_scores
+    find_label_issues = import_optional("cleanlab.filter").find_label_issues
+    get_label_quality_scores = import_optional("cleanlab.rank").get_label_quality_scores
     classifier = tuned_logistic_regression(X, y) if model == "logistic" else random_forest(seed)
-    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
-    proba = cross_val_predict(classifier, X, y, cv=folds, method="predict_proba")
+    proba = out_of_fold_proba(classifier, X, y, seed)
     quality = get_label_quality_scores(y, proba, method=score, adjust_pred_probs=adjust)
     is_issue = find_label_issues(y, proba, n_jobs=1)
     clean_labels = np.where(is_issue, np.unique(y)[proba.argmax(axis=1)], y)
@@ -115,6 +118,18 @@ def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
     return Judgement(
         1 - quality, 1 - _of_given(proba, y), is_issue, clean_labels, transition_matrix
     )
+
+
+def by_folds(X, y, seed, classifier):
+    """Return how little a classifier that has not seen a row believes its given label."""
+    y_codes = np.unique(y, return_inverse=True)[1]
+    return Judgement(1 - _of_given(out_of_fold_proba(classifier, X, y_codes, seed), y_codes))
+
+
+def out_of_fold_proba(classifier, X, y, seed):
+    """Return probabilities of a classifier that has not seen the row, columns in sorted order."""
+    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
+    return cross_val_predict(classifier, X, y, cv=folds, method="predict_proba")
 
 
 def _judgement_of(proba, y):

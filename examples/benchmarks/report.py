@@ -1,6 +1,7 @@
 """From the summary of a table (JSON) to its text: Markdown or reStructuredText."""
 
 import numpy as np
+from regret import cell_tables, family_table, label_table, peer_table, regret_tables
 from summary import HIGHER_IS_BETTER, best_methods, mean_differences, mean_ranks, value_of
 
 TITLES = {
@@ -10,6 +11,7 @@ TITLES = {
     "brier_score": ("Brier score", ".3f"),
     "calibration_error": ("Expected calibration error", ".3f"),
     "auroc": ("AUROC", ".3f"),
+    "issue_auroc": ("AUROC of label issues", ".3f"),
     "auprc": ("AUPRC", ".3f"),
     "f1": ("F1 score of the verdicts", ".3f"),
     "clean_label_accuracy": ("Accuracy of the mended labels", ".3f"),
@@ -157,6 +159,21 @@ def circumstance_lines(report):
     return lines
 
 
+def skip_lines(report):
+    """Return a line about each method that is not run on some tasks."""
+    return [f"{methods} on {tasks}: {why}" for methods, tasks, why in report.get("skipped", ())]
+
+
+def regret_sections(report, details):
+    """Return tables of regrets that have rows, by title; with ``details`` those of all tasks."""
+    if not report.get("regrets"):
+        return {}
+    tables = regret_tables(report) | {"Methods beside ours": peer_table(report)}
+    tables |= family_table(report)
+    tables |= cell_tables(report) | label_table(report) if details else {}
+    return {title: rows for title, rows in tables.items() if len(rows) > 1}
+
+
 def to_markdown(report):
     """Return a report as Markdown."""
     parts = [f"# {report['title']}", report["about"]]
@@ -166,10 +183,14 @@ def to_markdown(report):
         direction = "higher" if metric in HIGHER_IS_BETTER else "lower"
         parts.append(f"## {TITLES[metric][0]}, {group} ({direction} is better)")
         parts.append(_markdown_table(table))
+    for title, table in regret_sections(report, details=True).items():
+        parts += [f"## {title}", _markdown_table(table)]
     if report["ratios"]:
         parts += ["## Ratios", _items(ratio_lines(report))]
     parts += ["## Methods", _items(method_lines(report))]
     parts += ["## Tasks", _items(task_lines(report))]
+    if skip_lines(report):
+        parts += ["## Not run, as too slow", _items(skip_lines(report))]
     if failure_lines(report):
         parts += ["## Failures", _items(failure_lines(report))]
     parts += ["## Circumstances", LEGEND, _items(circumstance_lines(report))]

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 import numpy as np
 from child import run_in_child, shared_folder
-from fits import fit_and_predict, rank_labels
+from fits import fit_and_judge, fit_and_predict, rank_labels
+from grid_methods import GRID_METHODS
 from methods import METHODS, Method
 from rankers import RANKERS
-from scores import all_class_proba, score_judgement, score_proba
+from scores import all_class_proba, score_binary, score_judgement, score_proba, score_verdicts
 from store import append_run, circumstances, describe_model, find_run, package_hash, read_runs
 from tasks import check_noise
 
@@ -42,28 +44,54 @@ def score_issues(result, given, truth):
     return score_judgement(truth.y_clean, given.y_given, result.pop("judgement"))
 
 
+def score_grid(result, given, truth):
+    """Score probabilities of test rows and, where there is any, the judgement of given labels."""
+    proba, classes = result.pop("proba"), result.pop("classes")
+    proba = all_class_proba(proba, classes, truth.n_classes)
+    scores = score_proba(truth.y_test, proba) | score_binary(truth.y_test, proba)
+    judgement, consensus = result.pop("judgement", None), result.pop("consensus", given.y_given)
+    if judgement is not None:
+        scores |= score_verdicts(truth.y_clean, given.y_given, consensus, judgement)
+    return scores
+
+
 CLASSIFICATION = Kind("classification", fit_and_predict, METHODS, score_classifier)
 LABEL_ISSUES = Kind("label_issues", rank_labels, RANKERS, score_issues)
+GRID = Kind("grid", fit_and_judge, GRID_METHODS, score_grid)
 SPEED = Kind("speed", fit_and_predict, METHODS, score_classifier, repeats_all=True)
 
 
-def run_tasks(kind, tasks, methods, seeds, runs_file, *, time_limit=None, log=print):
+def run_tasks(kind, tasks, methods, seeds, runs_file, *, time_limit=None, skipped=(), log=print):
     """Run what ``runs_file`` lacks of ``methods`` (names) on ``tasks`` with ``seeds``.
 
-    A method without randomness runs once on a task that does not change with the seed.
+    A method without randomness runs once on a task that does not change with the seed. ``skipped``
+    are patterns of methods and of tasks that are not run together, and the reason.
     """
     for task in tasks:
         for seed in seeds:
             due = [
                 name
                 for name in methods
-                if seed == seeds[0]
-                or kind.repeats_all
-                or task.is_redrawn
-                or kind.methods[name].is_random
+                if not reasons_to_skip(skipped, name, task.name)
+                and (
+                    seed == seeds[0]
+                    or kind.repeats_all
+                    or task.is_redrawn
+                    or kind.methods[name].is_random
+                )
             ]
             if due:
                 _run_methods(kind, task, due, seed, runs_file, time_limit, log)
+
+
+def reasons_to_skip(skipped, method, task):
+    """Return why a method is not run on a task; nothing if it is."""
+    return [
+        reason
+        for methods, tasks, reason in skipped
+        if any(fnmatch(method, pattern) for pattern in methods.split())
+        and any(fnmatch(task, pattern) for pattern in tasks.split())
+    ]
 
 
 def _package_of(method, kind):
@@ -83,9 +111,8 @@ def _run_methods(kind, task, methods, seed, runs_file, time_limit, log):
         "n_classes": truth.n_classes,
         "noise_rate": check_noise(task, given, truth),
     }
-    arrays = {"X_train": given.X_train, "y_given": given.y_given, "X_test": given.X_test}
     fingerprint = given.fingerprint()
-    with shared_folder(**arrays) as folder:
+    with shared_folder(**given.arrays()) as folder:
         for name in methods:
             method = kind.methods[name]
             model = method.make(seed)
@@ -98,7 +125,7 @@ def _run_methods(kind, task, methods, seed, runs_file, time_limit, log):
                 "data": fingerprint,
                 "package": _package_of(method, kind),
             }
-            if find_run(read_runs(runs_file), identity):
+            if find_run(read_runs(runs_file), identity, time_limit):
                 continue
             result = run_in_child(kind.work, name, seed, folder, time_limit=time_limit)
             result = _scored(kind, result, given, truth)

@@ -1,5 +1,7 @@
 """Scores of class probabilities and of rankings."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
@@ -29,6 +31,38 @@ def score_proba(y_true, proba):
         "brier_score": float(np.square(proba - one_hot).sum(axis=1).mean()),
         "calibration_error": expected_calibration_error(y_true, proba),
     }
+
+
+def score_binary(y_true, proba):
+    """Return the AUROC of probabilities of two classes; nothing for more."""
+    return {"auroc": float(roc_auc_score(y_true, proba[:, 1]))} if proba.shape[1] == 2 else {}
+
+
+def score_verdicts(y_clean, y_given, consensus, judgement):
+    """Return :func:`score_judgement` of the ``consensus`` of annotators, and good and harm done.
+
+    With one annotator the consensus is what was given. Without wrong labels there is no ranking to
+    score, and no issue is right.
+    """
+    is_wrong = y_clean != consensus
+    ranking = replace(judgement, transition_matrix=None)  # whose classes are those given
+    own = score_judgement(y_clean, consensus, ranking) if is_wrong.any() else {}
+    names = ("auroc", "auprc", "calibration_error")
+    scores = {f"issue_{name}": own[name] for name in names if name in own}
+    if judgement.is_issue is not None:
+        is_found = judgement.is_issue & is_wrong
+        scores["n_flagged"] = int(judgement.is_issue.sum())
+        if is_wrong.any():
+            scores["issue_precision"] = float(is_found.sum() / max(1, judgement.is_issue.sum()))
+            scores["issue_recall"] = float(is_found.sum() / is_wrong.sum())
+    if judgement.clean_labels is not None:
+        is_right = judgement.clean_labels == y_clean
+        counts = np.bincount(y_clean)
+        is_rare = counts[y_clean] == counts[counts > 0].min()
+        scores["labels_right_given"] = float(np.mean(y_given == y_clean))
+        scores["labels_right_mended"] = float(np.mean(is_right))
+        scores["recall_of_rarest"] = float(np.mean(is_right[is_rare]))
+    return scores
 
 
 def score_judgement(y_clean, y_given, judgement):

@@ -31,10 +31,11 @@ def append_run(path, run):
         file.write(json.dumps(run) + "\n")
 
 
-def find_run(runs, identity):
-    """Return the finished run of ``identity``, or None."""
+def find_run(runs, identity, time_limit=None):
+    """Return the run of ``identity`` that is finished or took longer than this, or None."""
     for run in runs:
-        if run["status"] == "ok" and all(run[name] == identity[name] for name in IDENTITY):
+        is_over = run["status"] == "ok" or run.get("time_limit", 0) >= (time_limit or np.inf)
+        if is_over and all(run[name] == identity[name] for name in IDENTITY):
             return run
     return None
 

@@ -10,6 +10,7 @@ HIGHER_IS_BETTER = {
     "balanced_accuracy",
     "auroc",
     "auprc",
+    "issue_auroc",
     "share_of_retrieved_labels_right",
 }
 TASK_FACTS = ("group", "description", "n_train", "n_test", "n_features", "n_classes")

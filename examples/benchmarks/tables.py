@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
+from grid_cells import FAMILIES, grid_tasks
+from grid_methods import GRID_METHODS, TOO_SLOW
 from hard_classes import hard_class_tasks
-from methods import ABLATIONS, METHODS, OURS, PEERS
+from methods import ABLATIONS, OURS, PEERS
 from rankers import RANKERS
-from runner import CLASSIFICATION, LABEL_ISSUES, SPEED, Kind, run_tasks
+from runner import CLASSIFICATION, GRID, LABEL_ISSUES, SPEED, Kind, run_tasks
 from simulated import openml_task, ranking_tasks, small_tasks, synthetic_tasks
 from speed import run_training_loop, scaling_tasks, speed_task
 from tasks import archive_tasks
@@ -38,7 +40,9 @@ class Table:
 
     ``tasks(options)`` returns the tasks to run. All runs of these methods on tasks of ``groups``
     are shown, also those of tasks that cannot be run here. ``reference`` is the method that the
-    others are a change of: its own runs alone do not put a task into the table.
+    others are a change of: its own runs alone do not put a task into the table. ``skipped`` are
+    patterns of methods and of tasks that are not run together, and the reason. ``time_limit`` is in
+    seconds for one run.
     """
 
     name: str
@@ -51,6 +55,9 @@ class Table:
     metrics: tuple
     statistic: str = "mean"
     reference: str | None = None
+    runs_file: str = "runs.jsonl"
+    time_limit: float = 7200.0
+    skipped: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,12 @@ def label_issue_tasks(options):
     if options.quick:
         return ranking_tasks()[-3:-2]
     return [*archive_tasks(options.data_dir), *ranking_tasks()]
+
+
+def grid_table_tasks(options):
+    """Return all cells, or the smallest table's."""
+    cells = grid_tasks(options.data_dir)
+    return cells[:3] if options.quick else cells
 
 
 def speed_tasks(options):
@@ -188,6 +201,23 @@ TABLES = {
             COST_METRICS,
             statistic="median",
         ),
+        Table(
+            "grid",
+            "A wide grid",
+            "Real and simulated wrong labels of all kinds, clean labels, unequal and many classes. "
+            "The regret of a cell is what its best peer has more than ours (of log loss: less), "
+            "after the mean over seeds: negative where ours is first. The best of many peers is "
+            "chosen by the right labels, which ours is not. Peers that took longer than the time "
+            "limit count as too slow, not as beaten. Standard errors are over seeds.",
+            GRID,
+            FAMILIES,
+            grid_table_tasks,
+            tuple(GRID_METHODS),
+            (),
+            runs_file="grid_runs.jsonl",
+            time_limit=600.0,
+            skipped=TOO_SLOW,
+        ),
     )
 }
 
@@ -202,7 +232,8 @@ def run_table(table, options, runs_file, log=print):
         methods,
         options.seeds,
         runs_file,
-        time_limit=options.time_limit,
+        time_limit=options.time_limit or table.time_limit,
+        skipped=table.skipped,
         log=log,
     )
     if table.name == "speed" and "lra" in methods:
@@ -234,8 +265,7 @@ def runs_of(table, runs):
 
 def describe_methods(table):
     """Return the name and the description of each method of a table."""
-    methods = RANKERS if table.kind is LABEL_ISSUES else METHODS
-    return {name: methods[name].description for name in table.methods}
+    return {name: table.kind.methods[name].description for name in table.methods}
 
 
 def _matching(items, patterns, name_of):

@@ -13,16 +13,24 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Given:
-    """What a method sees: training rows, their given labels as codes of the classes, test rows."""
+    """What a method sees: training rows, their given labels as codes of the classes, test rows.
+
+    ``annotations`` are those of several annotators, a column each, with NaN where there is none.
+    """
 
     X_train: np.ndarray
     y_given: np.ndarray
     X_test: np.ndarray
+    annotations: np.ndarray | None = None
+
+    def arrays(self):
+        """Return the arrays that there are, by name."""
+        return {name: array for name, array in vars(self).items() if array is not None}
 
     def fingerprint(self):
         """Return a checksum that tells these data from others."""
         checksum = 0
-        for array in (self.X_train, self.y_given, self.X_test):
+        for array in self.arrays().values():
             checksum = zlib.crc32(np.ascontiguousarray(array).tobytes(), checksum)
         return f"{checksum:08x}"
 
