@@ -17,6 +17,7 @@ from skdiffusion_label.classifier._features import (
     fit_scaler,
     read_rows,
 )
+from skdiffusion_label.classifier._judgement import judge_labels
 from skdiffusion_label.classifier._models import fit_models
 from skdiffusion_label.classifier._network import (
     fitted_model,
@@ -40,12 +41,6 @@ from skdiffusion_label.diffusion import (
     PREDICTION_TYPES,
     Processes,
     TrainingState,
-)
-from skdiffusion_label.noise_model import (
-    fit_local_noise,
-    fit_pool,
-    posterior,
-    vote_distributions,
 )
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve
 
@@ -324,9 +319,8 @@ class LRADiffusionClassifier(
         random_state = check_random_state(self.random_state)
         continues = self.warm_start and hasattr(self, "weights_")
         joint = self._joint_encoder(X, continues, random_state)
-        extractor, features, rows = read_rows(
-            self, X, y, sample_weight, neighbors, continues, random_state
-        )
+        given = X, y, sample_weight, neighbors
+        extractor, features, rows = read_rows(self, *given, continues, random_state)
         network = network_settings(self, features.shape[1], len(rows.classes), joint)
         if continues:
             check_continuation(self, rows.classes, network)
@@ -341,11 +335,14 @@ class LRADiffusionClassifier(
         retrieval = self._retrieve(features, standardized, models, rows, random_state)
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
-        found = self._infer_labels(models, retrieval, rows, random_state)
-        self.out_of_sample_proba_, self.label_distributions_, pool, self._local_noise = found
-        self.transition_matrix_ = pool.transition_matrix
-        self.noise_evidence_ = pool.evidence_of_noise
-        self.label_trust_ = float(1 - self._local_noise.shares.mean())
+        judged = judge_labels(
+            self.label_aggregation, models, retrieval, rows, draw_seed(random_state)
+        )
+        self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels
+        self.transition_matrix_ = judged.pool.transition_matrix
+        self.noise_evidence_ = judged.pool.evidence_of_noise
+        self._local_noise = judged.local_noise
+        self.label_trust_ = self._local_noise.trust
         self.prior_, inputs = fit_condition(
             self.prior, features, standardized, models, retrieval, rows, joint, random_state
         )
@@ -387,21 +384,6 @@ class LRADiffusionClassifier(
             random_state=draw_seed(random_state),
             n_jobs=effective_n_jobs(self.n_jobs),
         )
-
-    def _infer_labels(self, models, retrieval, rows, random_state):
-        """Return P(true label | x) and P(true label | x, given label), and the noise."""
-        judgements = np.stack([*sum(retrieval.judgements.values(), []), *models.judgements])
-        pool = fit_pool(judgements, rows.y_codes, rows.weight, draw_seed(random_state))
-        truth = pool.truth(judgements)
-        transition = pool.transition_matrix
-        local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
-        if self.label_aggregation == "vote":
-            distributions = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
-        else:
-            likelihood = local_noise.likelihood(truth, rows.y_codes, transition)
-            is_heard = rows.weight[:, None] > 0
-            distributions = posterior(truth, np.where(is_heard, likelihood, 1))
-        return truth.astype(np.float32), distributions.astype(np.float32), pool, local_noise
 
     def _model_to_train(self, continues, joint, generator):
         if continues:

@@ -222,6 +222,11 @@ class LocalNoise:
     margins: np.ndarray
     shares: np.ndarray
 
+    @property
+    def trust(self):
+        """How far given labels are believed beyond what the features say, from 0 to 1."""
+        return float(1 - self.shares.mean())
+
     def share_of(self, truth):
         """Return the share (n_samples,) of each row of ``truth`` (n_samples, n_classes)."""
         return self.shares[np.searchsorted(self.margins, _margins(truth))]

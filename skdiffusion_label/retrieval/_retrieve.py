@@ -96,17 +96,18 @@ def retrieve(
     Retrieval
     """
     has_vote = np.ones(len(y_codes), dtype=bool) if sample_weight is None else sample_weight > 0
+    supervised = bhattacharyya_space(log_proba)
     if neighbors is not None:
-        found = {"given": neighbors}
-        numbers, is_candidate = [neighbors.shape[1]], has_vote
+        found, numbers, is_candidate = {"given": neighbors}, [neighbors.shape[1]], has_vote
     else:
         is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
         numbers = numbers_of_neighbors(n_neighbors, np.count_nonzero(is_candidate), n_classes)
-        points = {"features": features, "standardized": standardized}
-        supervised = bhattacharyya_space(log_proba)
-        if space == "auto":
+        points = {"features": features, "standardized": standardized, "supervised": supervised}
+        if space != "auto":
+            points = {space: points[space]}
+        else:
             plain = choose_space(
-                points,
+                {name: points[name] for name in ("features", "standardized")},
                 numbers[-1],
                 y_codes,
                 n_classes,
@@ -115,20 +116,9 @@ def retrieve(
                 sample_weight=sample_weight,
             )
             points = {plain: points[plain], "supervised": supervised}
-        else:
-            points = {space: {**points, "supervised": supervised}[space]}
-        found = {
-            name: find_neighbors(
-                those,
-                numbers[-1],
-                metric=metric,
-                algorithm=algorithm,
-                is_candidate=is_candidate,
-                random_state=random_state,
-                n_jobs=n_jobs,
-            )
-            for name, those in points.items()
-        }
+        options = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
+        options |= {"random_state": random_state, "n_jobs": n_jobs}
+        found = {name: find_neighbors(p, numbers[-1], **options) for name, p in points.items()}
     weight = has_vote.astype(np.float32) if sample_weight is None else sample_weight
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
     votes, judgements, losses = {}, {}, {}
