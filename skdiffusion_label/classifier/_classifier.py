@@ -331,13 +331,9 @@ class LRADiffusionClassifier(
         self._fingerprints = row_fingerprints(features)
         standardized = self._scaler.transform(features).astype(np.float32)
 
-        models = fit_models(self._scaler, standardized, rows, draw_seed(random_state), self.n_jobs)
-        retrieval = self._retrieve(features, standardized, models, rows, random_state)
+        models, retrieval, judged = self._judge(features, standardized, rows, random_state)
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
-        judged = judge_labels(
-            self.label_aggregation, models, retrieval, rows, draw_seed(random_state)
-        )
         self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels
         self.transition_matrix_ = judged.pool.transition_matrix
         self.noise_evidence_ = judged.pool.evidence_of_noise
@@ -368,8 +364,10 @@ class LRADiffusionClassifier(
     def _joint_encoder(self, X, continues, random_state):
         """Return the :class:`JointEncoder` to train along, if there is one."""
 
-    def _retrieve(self, features, standardized, models, rows, random_state):
-        return retrieve(
+    def _judge(self, features, standardized, rows, random_state):
+        """Return models of the given labels, the rows' neighbors, and what all of them say."""
+        models = fit_models(self._scaler, standardized, rows, draw_seed(random_state), self.n_jobs)
+        retrieval = retrieve(
             features,
             standardized,
             models.log_proba,
@@ -383,6 +381,12 @@ class LRADiffusionClassifier(
             neighbors=rows.neighbors,
             random_state=draw_seed(random_state),
             n_jobs=effective_n_jobs(self.n_jobs),
+        )
+        seed = draw_seed(random_state)
+        return (
+            models,
+            retrieval,
+            judge_labels(self.label_aggregation, models, retrieval, rows, seed),
         )
 
     def _model_to_train(self, continues, joint, generator):
