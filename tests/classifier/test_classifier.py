@@ -589,7 +589,7 @@ def test_out_of_sample_probabilities_of_a_row_do_not_see_its_own_label(blobs):
     clf = LRADiffusionClassifier(max_iter=1, batch_size=64, random_state=0)
     before = clone(clf).fit(X, y_given)
     own, others = [], []
-    for row in range(0, 60, 10):
+    for row in (0, 10, 20):
         y_changed = y_given.copy()
         y_changed[row] = (y_given[row] + 1) % 3
         after = clone(clf).fit(X, y_changed)
