@@ -172,7 +172,7 @@ def _lags(losses, weight):
     lag = means - means.min()
     deviation = np.sqrt(np.average((differences - lag[:, None]) ** 2, axis=1, weights=weight))
     return np.divide(
-        lag * np.sqrt(losses.shape[1]), deviation, where=lag > 0, out=np.zeros(len(lag))
+        lag * np.sqrt(losses.shape[1]), deviation, where=deviation > 0, out=np.zeros(len(lag))
     )
 
 
