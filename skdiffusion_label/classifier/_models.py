@@ -169,8 +169,9 @@ def _out_of_bag(forest, rows):
     for tree, seen in zip(forest.estimators_, forest.estimators_samples_, strict=True):
         is_new = np.ones(len(rows), dtype=bool)
         is_new[seen] = False
-        total[is_new] += tree.predict_proba(rows[is_new])
-        n_trees[is_new] += 1
+        if is_new.any():
+            total[is_new] += tree.predict_proba(rows[is_new])
+            n_trees[is_new] += 1
     return np.where(n_trees > 0, total / np.maximum(n_trees, 1), np.nan)
 
 
