@@ -91,11 +91,9 @@ def test_rows_that_are_torn_are_not_counted():
     proba, given = simulate(even_noise(4, 0.2))
     torn = np.sort(proba, axis=1)[:, -1] - np.sort(proba, axis=1)[:, -2] < 0.5
     other = np.where(torn, (given + 1) % 4, given)
-    weight = np.ones(4000)
-    for matrix, same in zip(
-        clear_transitions(proba, given, weight), clear_transitions(proba, other, weight), strict=True
-    ):
-        assert_allclose(matrix, same)
+    found, same = (clear_transitions(proba, labels, np.ones(4000)) for labels in (given, other))
+    for matrix, same_matrix in zip(found, same, strict=True):
+        assert_allclose(matrix, same_matrix)
 
 
 def test_all_rows_of_a_class_of_few_are_counted():

@@ -125,7 +125,9 @@ def test_own_label_has_no_part_in_a_judgement():
     other = given.copy()
     other[7] = (given[7] + 1) % 3
     then = retrieve(*others, other, 3, space="features")
-    for before, after in zip(found.judgements["features"], then.judgements["features"], strict=True):
+    for before, after in zip(
+        found.judgements["features"], then.judgements["features"], strict=True
+    ):
         # The class sizes move by one in three hundred; a vote would move by one in ten.
         np.testing.assert_allclose(after[7], before[7], atol=0.001)
         assert np.abs(after - before).max() > 0.015
@@ -216,8 +218,7 @@ def test_row_of_weight_zero_has_no_say_but_gets_votes(space):
     weight = (np.arange(300) % 5 > 0).astype(np.float32)
     other = np.where(weight == 0, (given + 1) % 3, given)
     first, second = (
-        retrieve(*others, labels, 3, space=space, sample_weight=weight)
-        for labels in (given, other)
+        retrieve(*others, labels, 3, space=space, sample_weight=weight) for labels in (given, other)
     )
     assert first.space == second.space
     np.testing.assert_array_equal(first.neighbors, second.neighbors)
@@ -266,6 +267,20 @@ def test_few_rows_of_positive_weight_are_enough(n_candidates):
     found = retrieve(*arguments, sample_weight=weight)
     assert found.neighbors.shape == (30, n_candidates - 1)
     np.testing.assert_array_equal(found.votes.sum(axis=1), found.neighbors.shape[1])
+
+
+@pytest.mark.parametrize("informative", ["features", "supervised"])
+def test_class_whose_rows_all_have_weight_zero_does_not_blind_the_choice_of_the_space(informative):
+    (features, standardized, log_proba, given, _), _ = problem()
+    rng = np.random.default_rng(1)
+    points = dict(features=features, standardized=rng.permutation(standardized))
+    points["supervised"] = log_proba
+    other = "supervised" if informative == "features" else "features"
+    points[other] = rng.permutation(points[other])
+    weight = (given < 2).astype(np.float32)
+    found = retrieve(*points.values(), given, 3, metric="euclidean", sample_weight=weight)
+    assert found.space == informative
+    np.testing.assert_array_equal(found.judgements["supervised"][-1][:, 2], 0)
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 6])
