@@ -174,9 +174,12 @@ def test_uniform_judge_changes_nothing():
 def test_judge_at_random_gets_no_weight(seed):
     proba, judgements, rng = simulate_overlap(4000, seed=seed)
     given = draw(proba, rng)
-    more = np.concatenate([judgements, rng.dirichlet(np.ones(4), size=(1, 4000))])
-    *weights, weight_of_random = fit_pool(more, given).weights[0]
-    assert weight_of_random < 0.1 * min(weights)
+    at_random = rng.dirichlet(np.ones(4), size=4000)
+    *weights, weight_of_random = fit_pool(np.stack([*judgements, at_random]), given).weights[0]
+    # The information about an exponent is the variance of its logarithms under the truth.
+    logs = np.log(at_random.clip(min=1e-4))
+    information = (proba * (logs - (proba * logs).sum(axis=1, keepdims=True)) ** 2).sum()
+    assert weight_of_random < 4 * information**-0.5 < 0.5 * min(weights)
 
 
 @pytest.mark.parametrize("seed", range(3))
