@@ -212,9 +212,9 @@ class LocalNoise:
 
     Attributes
     ----------
-    margins : ndarray of shape (3,)
-        Quartiles of the margin of the two leading classes.
-    shares : ndarray of shape (4,)
+    margins : ndarray of shape (n_strata - 1,)
+        Quartiles of the margin of the two leading classes, less those that part no rows.
+    shares : ndarray of shape (n_strata,)
         Share of the disagreement with given labels in each quarter that is more than noise by
         class explains: noise that goes by place, or the judge's own errors.
     """
@@ -261,16 +261,16 @@ def fit_local_noise(truth, y_codes, transition, sample_weight=None):
     """
     weight = np.ones(len(truth)) if sample_weight is None else sample_weight
     margins = _margins(truth)
-    quartiles = np.quantile(margins[weight > 0], np.arange(1, _N_STRATA) / _N_STRATA)
+    counted = margins[weight > 0]
+    levels = np.arange(1, _N_STRATA) / _N_STRATA
+    quartiles = np.unique(np.quantile(counted, levels, method="inverted_cdf"))
+    # Margins may tie: each stratum that is left holds a row.
+    quartiles = quartiles[quartiles < counted.max()]
     strata = np.searchsorted(quartiles, margins)
     # Half a row beforehand: none of a few is not never.
-    n_disagreements = _sums(strata, weight * (truth.argmax(axis=1) != y_codes)) + 0.5
-    n_by_class = _sums(strata, weight * (1 - truth @ transition.diagonal()))
+    n_disagreements = np.bincount(strata, weight * (truth.argmax(axis=1) != y_codes)) + 0.5
+    n_by_class = np.bincount(strata, weight * (1 - truth @ transition.diagonal()))
     return LocalNoise(quartiles, (1 - n_by_class / n_disagreements).clip(min=0))
-
-
-def _sums(strata, values):
-    return np.bincount(strata, values, minlength=_N_STRATA)
 
 
 def _margins(truth):

@@ -127,8 +127,8 @@ def retrieve(
         for number in numbers:
             votes[name] = count_votes(nearest[:, :number], y_codes, n_classes, sample_weight)
             judgements[name].append(vote_proba(votes[name], class_sizes, number))
-        own = judgements[name][-1][np.arange(len(y_codes)), y_codes]
-        losses[name] = -np.average(np.log(own), weights=weight)
+        own = judgements[name][-1][has_vote, y_codes[has_vote]]
+        losses[name] = -np.average(np.log(own), weights=weight[has_vote])
     bank = None
     if "supervised" in found:
         candidates = supervised[is_candidate]
