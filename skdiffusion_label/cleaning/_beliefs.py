@@ -21,6 +21,10 @@ _HIDDEN_ON_FOLDS = 0.1
 # Log-odds of noise before labels are replaced: 5.5 to one. Without noise they were at most 1.3 on
 # twelve sets, with noise that goes by class at least 1.8 on all but three of thirty.
 _MIN_NOISE_EVIDENCE = 1.7
+_KNOWS_NOTHING = (
+    "The classifier foretells given labels hardly better than their frequencies do. It cannot "
+    "tell wrong labels from right ones."
+)
 _CANNOT_TELL = (
     "The given labels do not tell noise from classes that overlap: they are foretold as well "
     "without noise. No label is replaced; what is suspicious is to be reviewed."
@@ -71,6 +75,10 @@ def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, random_state):
     fitted = _seeded(estimator, random_state).fit(X, y, **fit_params)
     final = fitted[-1] if isinstance(fitted, Pipeline) else fitted
     proba = final.out_of_sample_proba_.astype(np.float64)
+    foretold = proba @ final.transition_matrix_
+    if not _checked_calibration(foretold, y_codes, _HIDDEN_ON_FOLDS).knows:
+        beliefs = _beliefs_without_features(y_codes, proba.shape[1])
+        return replace(beliefs, neighbors=final.neighbors_, estimator=fitted)
     # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
     by_class = posterior_of_given(proba, y_codes, final.transition_matrix_)
     posterior = (by_class + final.label_distributions_) / 2
@@ -125,17 +133,12 @@ def _checked_calibration(proba, y_codes, hidden_share):
 
 def _beliefs_without_features(y_codes, n_classes):
     """Believe in all given labels."""
-    warnings.warn(
-        "The classifier foretells given labels hardly better than their frequencies do. It cannot "
-        "tell wrong labels from right ones.",
-        UserWarning,
-        stacklevel=2,
-    )
+    warnings.warn(_KNOWS_NOTHING, UserWarning, stacklevel=2)
     transition_matrix = np.eye(n_classes)
     frequencies = np.bincount(y_codes, minlength=n_classes) / len(y_codes)
     proba = np.tile(frequencies, (len(y_codes), 1))
     purified = posterior_of_given(proba, y_codes, transition_matrix)
-    return Beliefs(proba, purified, purified, transition_matrix)
+    return Beliefs(proba, purified, purified, transition_matrix, abstention=_KNOWS_NOTHING)
 
 
 def beliefs_with_annotations(beliefs, annotations, classes):

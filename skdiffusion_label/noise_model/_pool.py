@@ -9,6 +9,7 @@ from scipy.special import softmax
 from skdiffusion_label.noise_model._confusion import (
     clear_transitions,
     expected_counts,
+    normalized,
     shrunk_transition,
 )
 from skdiffusion_label.noise_model._purification import deconvolved, posterior
@@ -147,13 +148,13 @@ def _noise_models(judgements, y_codes, weight, rows):
     models = [s * model + (1 - s) * identity for model in noisy for s in _STRENGTHS]
     if len(noisy) > 1:
         models.append(_refined(matrix, judgements, y_codes, weight, rows))
-    return [_with_least_noise(model) for model in [identity, *models]]
+    return [_admissible(model) for model in [identity, *models]]
 
 
 def _refined(transition, judgements, y_codes, weight, rows):
     """Count the given labels of all rows by what the pool says of them, own label included."""
     for _ in range(_N_REFINEMENTS):
-        transition = _with_least_noise(transition)
+        transition = _admissible(transition)
         weights = _weights(judgements, y_codes, weight, rows, transition)
         truth = _product(_log_truth(judgements, transition), weights)
         beliefs = posterior(truth, transition[:, y_codes].T)
@@ -161,8 +162,14 @@ def _refined(transition, judgements, y_codes, weight, rows):
     return transition
 
 
-def _with_least_noise(transition):
-    return (1 - _LEAST_NOISE) * transition + _LEAST_NOISE / len(transition)
+def _admissible(transition):
+    """Leave room for labels given at random, and each class its own label as the most frequent.
+
+    A class that another label is given to more often would be that other class.
+    """
+    transition = transition.copy()
+    np.fill_diagonal(transition, transition.max(axis=1))
+    return (1 - _LEAST_NOISE) * normalized(transition) + _LEAST_NOISE / len(transition)
 
 
 def _lags(losses, weight):

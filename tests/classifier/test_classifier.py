@@ -1,4 +1,5 @@
 import copy
+import pickle
 
 import joblib
 import numpy as np
@@ -79,7 +80,7 @@ def test_two_classes_have_two_columns(fast, blobs):
     assert clf.predict_proba(X).shape == (len(X), 2)
 
 
-@pytest.mark.parametrize("label_aggregation", ["annotators", "vote"])
+@pytest.mark.parametrize("label_aggregation", ["judges", "vote"])
 def test_a_thousand_classes_can_be_learned(label_aggregation, fast):
     rng = np.random.default_rng(0)
     y = np.tile(np.arange(1000), 2)
@@ -362,7 +363,11 @@ def test_purified_probabilities_are_bayes_rule_on_trusted_evidence(blobs):
     clf = LRADiffusionClassifier(n_neighbors=10, max_iter=30, random_state=0).fit(X, y_given)
     assert clf.label_trust_ > 0
     blind = without_eyes_for_the_label(clf)
-    expected = blind.predict_proba(X) * np.exp(blind.label_trust_ * blind._evidence[:, y_given].T)
+    proba, matrix = blind.predict_proba(X), clf.transition_matrix_
+    share = clf._local_noise.share_of(proba)[:, None]
+    assert len(set(share.ravel())) > 1
+    by_place = (proba @ matrix)[np.arange(len(y)), y_given][:, None]
+    expected = proba * ((1 - share) * matrix[:, y_given].T + share * by_place)
     expected /= expected.sum(axis=1, keepdims=True)
     assert_allclose(blind.purify_proba(X, y_given), expected, atol=1e-5)
 
@@ -371,10 +376,11 @@ def test_given_labels_that_depend_on_the_features_are_not_trusted(noisy_digits):
     X, y, _ = noisy_digits
     easy = LogisticRegression(C=0.01, max_iter=5000).fit(X / 16, y).predict_proba(X / 16)
     y_given = margin_noise(y, easy, noise_rate=0.2, random_state=0)
-    clf = LRADiffusionClassifier(max_iter=60, random_state=0).fit(X, y_given)
+    clf = LRADiffusionClassifier(max_iter=10, random_state=0).fit(X[:1200], y_given[:1200])
     assert clf.label_trust_ < 0.05
-    purified = clf.purify_labels(X, y_given)
-    assert np.mean(purified == y) > np.mean(clf.predict(X) == y) - 0.005
+    purified = clf.purify_labels(X[1200:], y_given[1200:])
+    # Half a standard error.
+    assert np.mean(purified == y[1200:]) > np.mean(clf.predict(X[1200:]) == y[1200:]) - 0.007
 
 
 def test_only_known_labels_can_be_purified(fitted, blobs):
@@ -457,7 +463,9 @@ def test_class_weights_leave_retrieval_alone(fast, blobs):
 def test_rows_of_weight_zero_are_nobody_s_neighbors(fast, blobs):
     X, _, y = blobs
     takes_part = np.arange(len(y)) % 4 != 0
-    masked = LRADiffusionClassifier(**fast).fit(X, y, sample_weight=takes_part.astype(float))
+    # Under "judges" other rows would fall into each fold and each tree.
+    clf = LRADiffusionClassifier(**fast, label_aggregation="vote")
+    masked = clf.fit(X, y, sample_weight=takes_part.astype(float))
     assert takes_part[masked.neighbors_].all()
     alone = clone(masked).fit(X[takes_part], y[takes_part])
     assert_array_equal(np.flatnonzero(takes_part)[alone.neighbors_], masked.neighbors_[takes_part])
@@ -472,7 +480,7 @@ def test_only_the_ratios_of_weights_matter(fast, blobs):
     assert_allclose(one.predict_proba(X), eight.predict_proba(X), atol=1e-5)
 
 
-@pytest.mark.parametrize("label_aggregation", ["vote", "annotators"])
+@pytest.mark.parametrize("label_aggregation", ["vote", "judges"])
 def test_balanced_class_weights_raise_recall_of_a_rare_class(label_aggregation, fast):
     X, y = make_blobs([300, 30], centers=[[-1, 0], [1, 0]], random_state=0)
     parameters = {"max_iter": 40, "label_aggregation": label_aggregation}
@@ -539,8 +547,10 @@ def test_fit_leaves_what_retrieval_and_training_found(fitted, blobs):
     assert fitted.n_iter_ == len(fitted.loss_curve_) == 10
     assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
     assert fitted.validation_scores_ is None
-    assert fitted.prior_ is None
     assert fitted.feature_extractor_ is None
+    proba = fitted.prior_.predict_proba(X)
+    assert proba.shape == (n_samples, 3)
+    assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_the_transition_matrix_is_that_of_the_label_noise(digits_classifier, noisy_digits):
@@ -550,10 +560,77 @@ def test_the_transition_matrix_is_that_of_the_label_noise(digits_classifier, noi
     assert np.abs(digits_classifier.transition_matrix_ - true).mean() < 0.02
 
 
-def test_the_vote_estimates_no_transition_matrix(fast, blobs):
+def test_the_vote_changes_label_distributions_alone_of_what_is_judged(fast, fitted, blobs):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**fast, label_aggregation="vote").fit(X, y)
-    assert clf.transition_matrix_ is None
+    assert_array_equal(clf.transition_matrix_, fitted.transition_matrix_)
+    assert_array_equal(clf.out_of_sample_proba_, fitted.out_of_sample_proba_)
+    assert clf.noise_evidence_ == fitted.noise_evidence_
+    ballots = y[np.hstack([clf.neighbors_, np.arange(len(y))[:, None]])]
+    votes = np.stack([(ballots == label).mean(axis=1) for label in range(3)], axis=1)
+    assert_allclose(clf.label_distributions_, votes, rtol=1e-6)
+
+
+def test_label_distributions_join_the_judges_and_the_given_label(fitted, blobs):
+    _, y, y_given = blobs
+    proba = fitted.out_of_sample_proba_
+    assert proba.dtype == np.float32
+    assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+    joined = fitted.label_distributions_
+    rows = np.arange(len(y))
+    # Beside the given label, the other classes keep their proportions up to their own noise.
+    assert (joined[rows, y_given] >= proba[rows, y_given] - 1e-6).mean() > 0.95
+    assert np.mean(joined.argmax(axis=1) == y) > np.mean(y_given == y) + 0.1
+    assert 0 <= fitted.label_trust_ <= 1
+
+
+def test_out_of_sample_probabilities_of_a_row_do_not_see_its_own_label(blobs):
+    X, _, y_given = blobs
+    clf = LRADiffusionClassifier(max_iter=1, batch_size=64, random_state=0)
+    before = clone(clf).fit(X, y_given)
+    own, others = [], []
+    for row in (0, 10, 20):
+        y_changed = y_given.copy()
+        y_changed[row] = (y_given[row] + 1) % 3
+        after = clone(clf).fit(X, y_changed)
+        change = after.out_of_sample_proba_ - before.out_of_sample_proba_
+        label = y_changed[row]
+        own.append(change[row, label])
+        others.append(np.abs(change[:, label]).mean())
+        # Its own label does enter what training draws from.
+        assert after.label_distributions_[row, label] > before.label_distributions_[row, label]
+    # Through the weights of the judges alone, as all other rows.
+    assert np.mean(own) < 2 * np.mean(others) + 0.01
+
+
+@pytest.mark.parametrize("prediction_type", ["logits", "sample", "epsilon"])
+@pytest.mark.parametrize("prior", [None, GaussianNB(), "auto"], ids=str)
+def test_every_prior_serves_every_prediction_type(prior, prediction_type, fast, blobs):
+    X, y, y_given = blobs
+    clf = LRADiffusionClassifier(**fast, prior=prior, prediction_type=prediction_type)
+    # Noise is harder to predict than a label.
+    clf.set_params(noise_schedule="linear", n_sampling_steps=3, max_iter=40, dropout=0.0)
+    assert clf.fit(X, y_given).score(X, y) > np.mean(y_given == y) + 0.1
+
+
+def test_noise_evidence_tells_noise_by_class_from_clean_labels(fast, fitted, blobs):
+    X, y, _ = blobs
+    clean = LRADiffusionClassifier(**fast).fit(X, y)
+    assert clean.noise_evidence_ < 0 < fitted.noise_evidence_
+    assert clean.transition_matrix_.diagonal().min() > fitted.transition_matrix_.diagonal().max()
+    assert clean.label_trust_ < fitted.label_trust_
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 7])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_few_rows_are_enough(n_rows, dtype, fast, blobs):
+    X, _, _ = blobs
+    y = np.arange(n_rows) % 2
+    clf = LRADiffusionClassifier(**{**fast, "retrieval_space": "auto", "n_neighbors": "auto"})
+    proba = clf.fit(X[:n_rows].astype(dtype), y).predict_proba(X.astype(dtype))
+    assert np.isfinite(proba).all()
+    assert np.isfinite([clf.noise_evidence_, clf.label_trust_]).all()
+    assert_allclose(proba.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("batch_size, n_epochs", [(256, 200), (20, 50), (30, 72), (2, 5)])
@@ -605,7 +682,8 @@ def test_temperature_is_fitted_to_labels_weighted_as_in_training(
 
 def test_temperature_fitted_under_agreement_is_lower(fast, blobs):
     X, _, y_given = blobs
-    clf = LRADiffusionClassifier(**fast, prediction_type="sample").fit(X, y_given)
+    clf = LRADiffusionClassifier(**fast, prediction_type="sample", label_weighting="agreement")
+    clf.fit(X, y_given)
     uniform = clone(clf).set_params(label_weighting="uniform").fit(X, y_given)
     # Likely labels count more, and so probabilities are surer than what retrieval found.
     assert clf.temperature_ < uniform.temperature_
@@ -617,7 +695,8 @@ def test_temperature_fitted_under_agreement_is_lower(fast, blobs):
 @pytest.fixture(scope="module")
 def early_stopped(fast, blobs):
     X, _, y = blobs
-    parameters = {"validation_fraction": 0.2, "n_iter_no_change": 3}
+    # Without a prior guess, which is as good from the first epoch on.
+    parameters = {"validation_fraction": 0.2, "n_iter_no_change": 3, "prior": None}
     return LRADiffusionClassifier(**{**fast, "max_iter": 40, **parameters}).fit(X, y)
 
 
@@ -641,7 +720,9 @@ def test_the_best_epoch_of_early_stopping_predicts(early_stopped, blobs):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{}, {"retrieval_space": "auto"}, {"prior": GaussianNB()}], ids=str
+    "parameters",
+    [{}, {"retrieval_space": "auto"}, {"prior": GaussianNB()}, {"prior": "auto"}],
+    ids=str,
 )
 def test_labels_of_held_out_rows_do_not_enter_training(parameters, early_stopped, blobs):
     X, _, y = blobs
@@ -704,7 +785,11 @@ def attributes_of(clf):
 def assert_same_attributes(clf, expected):
     assert list(vars(clf)) == list(expected)
     for name, value in expected.items():
-        assert joblib.hash(vars(clf)[name]) == joblib.hash(value), name
+        # A hash depends on which parts are one object, and a copy of a forest has less of these.
+        hashes = {
+            joblib.hash(pickle.loads(pickle.dumps(part))) for part in (vars(clf)[name], value)
+        }
+        assert len(hashes) == 1, name
 
 
 class Interrupting:
@@ -927,10 +1012,11 @@ def test_labels_of_new_rows_are_trusted_and_those_of_training_rows_do_not_count_
     y_given = np.where(rng.random(len(y)) < 0.4, (y + rng.integers(1, 10, size=len(y))) % 10, y)
     order = rng.permutation(len(y))
     train, new = order[:900], order[900:]
-    clf = LRADiffusionClassifier(random_state=0).fit(X[train], y_given[train])
+    clf = LRADiffusionClassifier(max_iter=20, random_state=0).fit(X[train], y_given[train])
     assert clf.label_trust_ > 0.9
-    assert clf.training_label_trust_ <= clf.label_trust_
     purified = clf.purify_labels(X[new], y_given[new])
-    assert np.mean(purified == y[new]) > np.mean(clf.predict(X[new]) == y[new]) - 0.01
-    purified = clf.purify_labels(X[train], y_given[train], trained_on=True)
-    assert np.mean(purified == y[train]) > np.mean(clf.predict(X[train]) == y[train]) - 0.005
+    assert np.mean(purified == y[new]) > np.mean(clf.predict(X[new]) == y[new])
+    # The given labels of training rows have been learned: their place is in the distributions.
+    judged = np.mean(clf.label_distributions_.argmax(axis=1) == y[train])
+    assert judged > np.mean(clf.out_of_sample_proba_.argmax(axis=1) == y[train])
+    assert judged > np.mean(clf.purify_labels(X[train], y_given[train]) == y[train])

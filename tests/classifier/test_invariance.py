@@ -18,6 +18,7 @@ CONFIGURATIONS = [
     for prediction_type in ("logits", "sample", "epsilon")
 ] + [
     {"encoder": "mlp"},
+    {"prior": None},
     {"prior": LogisticRegression(), "n_sampling_steps": 3},
     {"prior": LogisticRegression(), "prediction_type": "epsilon", "n_sampling_steps": 3},
 ]
@@ -27,6 +28,15 @@ CONFIGURATIONS = [
 def configured(request, fast, blobs):
     X, _, y = blobs
     return LRADiffusionClassifier(**fast, **request.param).fit(X, y)
+
+
+def test_a_row_alone_gets_the_same_bits_as_among_others(fitted):
+    X = np.random.default_rng(1).normal(scale=5, size=(1100, 4))
+    proba = fitted.predict_proba(X)
+    order = np.random.default_rng(2).permutation(len(X))
+    assert_array_equal(fitted.predict_proba(X[order]), proba[order])
+    for row in (*range(10), 511, 512, 1099):
+        assert_array_equal(fitted.predict_proba(X[row : row + 1]), proba[row : row + 1])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -77,6 +87,16 @@ def test_rows_in_float32_get_nearly_the_same_probabilities(fitted, blobs):
     assert_allclose(in_float32, fitted.predict_proba(X), atol=1e-4)
 
 
+def test_training_rows_in_float32_are_judged_nearly_the_same(fast, blobs):
+    X, _, y = blobs
+    X = X.astype(np.float32)  # so that both hold the same numbers
+    single, double = (
+        LRADiffusionClassifier(**fast).fit(rows, y) for rows in (X, X.astype(np.float64))
+    )
+    assert_allclose(single.label_distributions_, double.label_distributions_, atol=0.02)
+    assert_allclose(single.predict_proba(X), double.predict_proba(X), atol=0.02)
+
+
 def test_prediction_repeats_itself(configured, blobs):
     X, _, _ = blobs
     assert_array_equal(configured.predict_proba(X), configured.predict_proba(X))
@@ -104,7 +124,8 @@ def test_another_random_state_gives_another_fit(fitted, blobs):
     X, _, y = blobs
     other = clone(fitted).set_params(random_state=1).fit(X, y)
     assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
-    assert_array_equal(other.label_distributions_, fitted.label_distributions_)
+    assert not np.array_equal(other.out_of_sample_proba_, fitted.out_of_sample_proba_)
+    assert_array_equal(other.neighbors_, fitted.neighbors_)
 
 
 def _threads():

@@ -18,12 +18,15 @@ from skdiffusion_label import LRADiffusionClassifier
 CONFIGURATIONS = [
     {"prediction_type": "sample", "n_sampling_steps": 3},
     {"n_iter_no_change": 30, "encoder": "mlp"},
+    {"prior": None, "label_aggregation": "vote", "retrieval_space": "auto"},
     {"feature_extractor": PCA(3, random_state=0), "prior": GaussianNB()},
 ]
 
 
 @pytest.fixture(
-    scope="module", params=CONFIGURATIONS, ids=["several steps", "early_stopping", "nested"]
+    scope="module",
+    params=CONFIGURATIONS,
+    ids=["several steps", "early_stopping", "no prior", "nested"],
 )
 def persistent(request, fast, blobs):
     X, _, y = blobs

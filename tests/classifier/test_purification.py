@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.linear_model import LogisticRegression
 
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.diffusion import PREDICTION_TYPES
-from skdiffusion_label.label_noise import margin_noise
+from skdiffusion_label.noise_model import LocalNoise
 
 LEARNS = {
     "n_neighbors": 10,
@@ -18,10 +17,11 @@ LEARNS = {
     "max_iter": 30,
     "random_state": 0,
 }
-# Noise is harder to predict than a label, and its first guess says less.
-LEARNS_NOISE = {**LEARNS, "max_iter": 100, "n_sampling_steps": 5, "dropout": 0.0}
+# Noise is harder to predict than a label, and its first guess says less. As published, there is no
+# prior guess.
+LEARNS_NOISE = {**LEARNS, "max_iter": 100, "n_sampling_steps": 5, "dropout": 0.0, "prior": None}
 N_ROWS = 500
-TIES = 0.025  # two standard errors of an accuracy of .92 on these rows
+TIES = 0.034  # two standard errors of an accuracy of .82 on these rows
 
 
 def learner(prediction_type, **parameters):
@@ -35,7 +35,10 @@ def other_labels(y):
 
 @pytest.fixture(scope="module")
 def digits(noisy_digits):
-    return tuple(array[:N_ROWS] for array in noisy_digits)
+    """Rows to fit, and new ones: labels of the former have been learned from already."""
+    return tuple(array[:N_ROWS] for array in noisy_digits), tuple(
+        array[N_ROWS : 2 * N_ROWS] for array in noisy_digits
+    )
 
 
 @pytest.fixture(
@@ -50,22 +53,23 @@ def digits(noisy_digits):
 )
 def purifier(request, digits):
     prediction_type, noise_schedule = request.param
-    X, _, y_given = digits
+    (X, _, y_given), _ = digits
     return learner(prediction_type, noise_schedule=noise_schedule).fit(X, y_given)
 
 
 def test_purified_labels_are_right_at_any_trust(purifier, digits):
-    X, y, y_given = digits
+    _, (X, y, y_given) = digits
     predicted = np.mean(purifier.predict(X) == y)
-    assert predicted > 0.93 > np.mean(y_given == y) + 0.2
-    assert np.mean(purifier.purify_labels(X, y_given) == y) > predicted - TIES
+    assert predicted > 0.78 > np.mean(y_given == y) + 0.1
+    # A label that is right in two of three cases tells a third of the errors.
+    assert np.mean(purifier.purify_labels(X, y_given) == y) > predicted + 0.01
     n_timesteps = purifier.n_timesteps
     for timestep in (n_timesteps // 2, 3 * n_timesteps // 4, n_timesteps - 1):
         assert np.mean(purifier.purify_labels(X, y_given, timestep) == y) > predicted - TIES
 
 
 def test_the_last_timestep_ignores_the_given_label_and_predicts(purifier, digits):
-    X, y, _ = digits
+    _, (X, y, _) = digits
     last = purifier.n_timesteps - 1
     proba = purifier.purify_proba(X, y, last)
     assert_allclose(purifier.purify_proba(X, other_labels(y), last), proba, atol=1e-3)
@@ -74,19 +78,17 @@ def test_the_last_timestep_ignores_the_given_label_and_predicts(purifier, digits
 
 
 def test_the_first_timestep_keeps_the_given_label(purifier, digits):
-    X, y, _ = digits
+    _, (X, y, _) = digits
     assert np.mean(purifier.purify_labels(X, y, 0) == y) > 0.95
 
 
 @pytest.mark.parametrize("prediction_type", PREDICTION_TYPES)
-def test_without_trust_purified_labels_are_as_right_as_predicted_ones(prediction_type, digits):
-    X, y, _ = digits
-    easy = LogisticRegression(C=0.01, max_iter=5000).fit(X / 16, y).predict_proba(X / 16)
-    y_given = margin_noise(y, easy, noise_rate=0.2, random_state=0)
-    clf = learner(prediction_type).fit(X, y_given)
-    clf.label_trust_ = 0.0
-    predicted = np.mean(clf.predict(X) == y)
-    assert np.mean(clf.purify_labels(X, y_given) == y) > predicted - TIES
+def test_labels_that_follow_the_place_do_not_count(prediction_type, digits):
+    (X, y, y_given), _ = digits
+    clf = learner(prediction_type, max_iter=5).fit(X, y_given)
+    trusting = clf.purify_proba(X, y_given)
+    assert np.abs(trusting - clf.purify_proba(X, other_labels(y_given))).max() > 0.1
+    clf._local_noise = LocalNoise(clf._local_noise.margins, np.ones(4))
     assert_allclose(
         clf.purify_proba(X, y_given), clf.purify_proba(X, other_labels(y_given)), atol=1e-6
     )

@@ -19,23 +19,28 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from skdiffusion_label import LRADiffusionClassifier, published_settings
+from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.cleaning import (
     LabelCleaner,
     estimate_transition_matrix,
     find_label_issues,
     label_quality_scores,
 )
-from skdiffusion_label.label_noise import flip_labels, uniform_transition
+from skdiffusion_label.label_noise import (
+    flip_labels,
+    margin_noise,
+    pair_transition,
+    uniform_transition,
+)
 
 SMALL = {"n_neighbors": 10, "hidden_size": 64, "random_state": 0}
 NAMES = np.array(["ant", "bee", "cat"])
 # Few rows need small batches.
 FEW_ROWS = {**SMALL, "max_iter": 10, "batch_size": 32, "learning_rate": 1e-2}
-PUBLISHED_BUT_SMALL = {
-    **published_settings("cifar"),
-    **{"hidden_size": 64, "batch_size": 100, "max_iter": 40, "learning_rate": 2e-2},
-}
+# Labels are judged before training: what it leads to does not count.
+JUDGE = LRADiffusionClassifier(**SMALL, max_iter=1)
+KNOWS_NOTHING = "hardly better than their frequencies"
+CANNOT_TELL = "do not tell noise from classes that overlap"
 ESTIMATORS = {
     "diffusion": LRADiffusionClassifier(**FEW_ROWS),
     "pipeline": make_pipeline(StandardScaler(), LRADiffusionClassifier(**FEW_ROWS)),
@@ -51,26 +56,87 @@ def digits():
     return X, y, flip_labels(y, uniform_transition(10, 0.3), random_state=0)
 
 
-@pytest.fixture(scope="module")
-def cleaned_digits(digits):
-    X, _, y_given = digits
-    return LabelCleaner(LRADiffusionClassifier(**SMALL, max_iter=40)).fit(X, y_given)
-
-
 # What is found
 
 
-def test_mended_labels_of_digits_are_right(digits, cleaned_digits):
-    X, y, y_given = digits
-    issues = cleaned_digits.label_issues_
+@pytest.mark.parametrize("transition", [uniform_transition, pair_transition])
+def test_mended_labels_of_digits_are_right(transition, digits):
+    X, y, _ = digits
+    expected = transition(10, 0.3)
+    y_given = flip_labels(y, expected, random_state=0)
+    cleaner = LabelCleaner(JUDGE).fit(X, y_given)
+    issues = cleaner.label_issues_
     wrong = y_given != y
-    assert np.mean(cleaned_digits.clean_labels_ == y) >= 0.95
+    assert cleaner.abstention_ is None
+    assert np.mean(cleaner.clean_labels_ == y) > max(0.95, np.mean(y_given == y) + 0.2)
     assert roc_auc_score(wrong, issues["p_label_error"]) >= 0.98
-    assert abs(cleaned_digits.noise_rate_ - wrong.mean()) < 0.05
-    expected = uniform_transition(10, 0.3)
-    assert np.abs(cleaned_digits.transition_matrix_ - expected).max() < 0.12
+    assert abs(cleaner.noise_rate_ - wrong.mean()) < 0.05
+    assert np.abs(cleaner.transition_matrix_ - expected).max() < 0.12
     relabeled = issues["action"] == "relabel"
     assert np.mean(issues["suggested_label"][relabeled] == y[relabeled]) > 0.95
+
+
+def assert_abstains(cleaner, y_given):
+    """Check that the cleaner says why it has replaced no label, and has replaced none."""
+    assert CANNOT_TELL in cleaner.abstention_
+    assert_array_equal(cleaner.clean_labels_, y_given)
+    assert set(cleaner.label_issues_["action"]) <= {"keep", "review"}
+    assert_array_equal(cleaner.sample_indices_, np.arange(len(y_given)))
+
+
+def test_clean_labels_of_digits_all_stay_with_a_warning(digits):
+    X, y, _ = digits
+    cleaner = LabelCleaner(JUDGE)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        _, y_kept = cleaner.fit_resample(X, y)
+    assert_abstains(cleaner, y)
+    assert_array_equal(y_kept, y)
+    assert cleaner.label_issues_["is_label_issue"].mean() < 0.01
+    assert cleaner.noise_rate_ < 0.05
+
+
+def test_a_rare_class_of_clean_labels_stays(digits):
+    X, y, _ = digits
+    rows = (y != 8) | (np.cumsum(y == 8) <= 12)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        cleaner = LabelCleaner(JUDGE).fit(X[rows], y[rows])
+    assert_abstains(cleaner, y[rows])
+    assert cleaner.label_issues_["is_label_issue"][y[rows] == 8].mean() < 0.5
+
+
+def test_noise_by_place_is_not_mended(digits):
+    X, y, _ = digits
+    easy = LogisticRegression(C=0.01, max_iter=5000).fit(X / 16, y).predict_proba(X / 16)
+    y_given = margin_noise(y, easy, noise_rate=0.3, random_state=0)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        cleaner = LabelCleaner(JUDGE).fit(X, y_given)
+    assert_abstains(cleaner, y_given)
+
+
+def test_suspicious_labels_are_to_be_reviewed_where_none_is_replaced(blobs):
+    X, y, _ = blobs
+    y_given = np.where(np.arange(len(y)) == 7, (y + 1) % 3, y)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        cleaner = LabelCleaner(ESTIMATORS["diffusion"], target_precision=0.5)
+        cleaner.fit(X + 5 * np.eye(4)[y], y_given)
+    assert_abstains(cleaner, y_given)
+    suspicious = cleaner.label_issues_.iloc[7]
+    assert suspicious["action"] == "review"
+    assert suspicious["predicted_label"] == y[7]
+    assert suspicious["p_label_error"] == cleaner.label_issues_["p_label_error"].max()
+
+
+def test_a_class_that_loses_most_of_its_labels_is_warned_of(blobs):
+    X, y, _ = blobs
+    easy = X + 5 * np.eye(4)[y]
+    # Of the bees half are called cats, and of the cats all but fifteen are left out.
+    rows = (y != 2) | (np.cumsum(y == 2) <= 15)
+    easy, y = easy[rows], y[rows]
+    y_given = np.where((y == 1) & (np.arange(len(y)) % 2 == 0), 2, y)
+    with pytest.warns(UserWarning, match=r"More than half .* of 1 classes .* \['cat'\]"):
+        cleaner = LabelCleaner(ESTIMATORS["diffusion"]).fit(easy, NAMES[y_given])
+    assert np.mean(cleaner.clean_labels_ == NAMES[y]) > np.mean(y_given == y)
+    assert np.mean(cleaner.clean_labels_[y_given == 2] == "cat") < 0.5
 
 
 def test_folds_of_another_classifier_find_wrong_labels_of_digits(digits):
@@ -84,31 +150,33 @@ def test_folds_of_another_classifier_find_wrong_labels_of_digits(digits):
     assert "neighbors" not in cleaner.label_issues_
 
 
-@pytest.mark.filterwarnings("ignore:The classifier foretells given labels hardly better")
-def test_random_labels_betray_nothing(digits):
+@pytest.mark.parametrize("seed", range(3))
+def test_random_labels_betray_nothing(seed, digits):
     X, y, _ = digits
-    scores = []
-    for seed in range(8):
-        # Each digit gets all labels equally often: its most frequent one would be right by luck.
-        rng = np.random.default_rng(seed)
-        y_given = np.empty_like(y)
-        for digit in range(10):
-            rows = np.flatnonzero(y == digit)
-            y_given[rows] = rng.permutation(np.arange(len(rows)) % 10)
-        model = LRADiffusionClassifier(**{**SMALL, "random_state": seed}, max_iter=20)
-        cleaner = LabelCleaner(model).fit(X, y_given)
-        scores.append(roc_auc_score(y_given != y, cleaner.label_issues_["p_label_error"]))
-        assert abs(cleaner.noise_rate_ - 0.9) < 0.06
-    # What remains of luck moves one score by 0.05.
-    assert abs(np.mean(scores) - 0.5) < 0.03
+    # Each digit gets all labels equally often: its most frequent one would be right by luck.
+    rng = np.random.default_rng(seed)
+    y_given = np.empty_like(y)
+    for digit in range(10):
+        rows = np.flatnonzero(y == digit)
+        y_given[rows] = rng.permutation(np.arange(len(rows)) % 10)
+    with pytest.warns(UserWarning, match=KNOWS_NOTHING):
+        cleaner = LabelCleaner(clone(JUDGE).set_params(random_state=seed)).fit(X, y_given)
+    assert_array_equal(cleaner.clean_labels_, y_given)
 
 
 @every_estimator
 def test_clean_labels_stay(estimator, blobs):
     X, y, _ = blobs
     easy = X + 5 * np.eye(4)[y]
-    cleaner = LabelCleaner(estimator, random_state=0).fit(easy, y)
-    assert np.mean(cleaner.clean_labels_ == y) > 0.99
+    cleaner = LabelCleaner(estimator, random_state=0)
+    if estimator is ESTIMATORS["folds"]:
+        cleaner.fit(easy, y)
+        assert cleaner.abstention_ is None
+        assert np.mean(cleaner.clean_labels_ == y) > 0.99
+    else:
+        with pytest.warns(UserWarning, match=CANNOT_TELL):
+            cleaner.fit(easy, y)
+        assert_abstains(cleaner, y)
     assert cleaner.label_issues_["is_label_issue"].mean() < 0.02
     assert cleaner.noise_rate_ < 0.05
 
@@ -126,7 +194,6 @@ def unit_digits(digits):
 TIMID = {
     "unit length": LogisticRegression(),
     "regularized": LogisticRegression(C=0.01),
-    "published": LRADiffusionClassifier(**PUBLISHED_BUT_SMALL, random_state=0),
 }
 
 
@@ -165,23 +232,27 @@ def test_what_is_squashed_says_what_it_said_before(class_sizes):
         assert np.mean(found == flagged[0]) > 0.95
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        DummyClassifier(),
-        LRADiffusionClassifier(**{**PUBLISHED_BUT_SMALL, "max_iter": 1}, random_state=0),
-    ],
-    ids=["folds", "one fit"],
-)
-def test_a_classifier_that_knows_nothing_flags_nothing(estimator, unit_digits):
+def test_a_classifier_that_knows_nothing_flags_nothing(unit_digits):
     X, _, y_given = unit_digits
-    with pytest.warns(UserWarning, match="hardly better than their frequencies"):
-        cleaner = LabelCleaner(estimator, random_state=0).fit(X, y_given)
+    with pytest.warns(UserWarning, match=KNOWS_NOTHING):
+        cleaner = LabelCleaner(DummyClassifier(), random_state=0).fit(X, y_given)
     assert not cleaner.label_issues_["is_label_issue"].any()
     assert_array_equal(cleaner.clean_labels_, y_given)
-    with pytest.warns(UserWarning, match="hardly better than their frequencies"):
+    with pytest.warns(UserWarning, match=KNOWS_NOTHING):
         table = find_label_issues(y_given, np.full((len(X), 10), 0.1))
     assert set(table["action"]) == {"keep"}
+
+
+def test_features_that_know_nothing_mend_nothing(blobs):
+    X, _, y_given = blobs
+    nothing = np.random.default_rng(0).normal(size=X.shape)
+    with pytest.warns(UserWarning, match=KNOWS_NOTHING):
+        cleaner = LabelCleaner(ESTIMATORS["diffusion"]).fit(nothing, y_given)
+    assert KNOWS_NOTHING in cleaner.abstention_
+    # Neighbors of noise foretell noise well, as long as they may be wrong in any way.
+    assert cleaner.estimator_.noise_evidence_ > 1.7
+    assert_array_equal(cleaner.clean_labels_, y_given)
+    assert set(cleaner.label_issues_["action"]) == {"keep"}
 
 
 # The table
@@ -252,16 +323,17 @@ def test_neighbors_speak_for_the_suggestion(name, blobs):
 def test_beliefs_are_those_of_the_classifier(blobs):
     X, _, y = blobs
     cleaner = LabelCleaner(ESTIMATORS["pipeline"]).fit(X, y)
-    scaler, model = cleaner.estimator_
-    purified = model.purify_proba(scaler.transform(X), y, trained_on=True)
-    joint = np.sqrt(purified * cleaner.estimator_.predict_proba(X))
-    joint /= joint.sum(axis=1, keepdims=True)
+    _, model = cleaner.estimator_
+    proba, matrix = model.out_of_sample_proba_.astype(float), model.transition_matrix_
+    suggested = proba * matrix[:, y].T
+    suggested /= suggested.sum(axis=1, keepdims=True)
     table = cleaner.label_issues_
-    assert_allclose(table["label_quality"], label_quality_scores(y, joint))
-    assert_array_equal(cleaner.clean_labels_, purified.argmax(axis=1))
-    assert_allclose(table["suggested_proba"], purified.max(axis=1))
-    assert_array_equal(table["predicted_label"], cleaner.estimator_.predict(X))
-    assert_array_equal(cleaner.transition_matrix_, model.transition_matrix_)
+    mean = (suggested + model.label_distributions_) / 2
+    assert_allclose(table["label_quality"], label_quality_scores(y, mean))
+    assert_array_equal(table["suggested_label"], suggested.argmax(axis=1))
+    assert_allclose(table["suggested_proba"], suggested.max(axis=1))
+    assert_array_equal(table["predicted_label"], proba.argmax(axis=1))
+    assert_array_equal(cleaner.transition_matrix_, matrix)
 
 
 @every_estimator
@@ -281,7 +353,7 @@ def test_index_of_the_labels_is_kept(estimator, blobs):
 
 def test_a_higher_precision_marks_a_subset(digits):
     X, y, y_given = digits
-    cleaner = LabelCleaner(LRADiffusionClassifier(**SMALL, max_iter=40))
+    cleaner = LabelCleaner(JUDGE)
     earlier = np.ones(len(y), dtype=bool)
     for target in (0.5, 0.9):
         table = cleaner.set_params(target_precision=target).fit(X, y_given).label_issues_
@@ -331,7 +403,8 @@ def test_rows_worth_learning_from_come_back_as_they_came(name, container, names,
     X_given, y_given = rows_and_labels(container, X, y)
     X_kept, y_kept = cleaner.fit_resample(X_given, y_given)
     rows = cleaner.sample_indices_
-    assert 0 < len(rows) < len(y)
+    if name == "folds":
+        assert 0 < len(rows) < len(y)
     assert type(X_kept) is type(X_given)
     assert_array_equal(X_kept, X[rows])
     expected = np.where(cleaner.label_issues_["action"] == "relabel", cleaner.clean_labels_, y)[
@@ -350,7 +423,7 @@ def test_rows_worth_learning_from_come_back_as_they_came(name, container, names,
 def test_learning_from_mended_labels_is_better(digits):
     X, y, y_given = digits
     train, test = np.arange(1200), np.arange(1200, len(y))
-    cleaner = LabelCleaner(LRADiffusionClassifier(**SMALL, max_iter=40))
+    cleaner = LabelCleaner(JUDGE)
     learner = KNeighborsClassifier(1)
     before = learner.fit(X[train], y_given[train]).score(X[test], y[test])
     after = learner.fit(*cleaner.fit_resample(X[train], y_given[train])).score(X[test], y[test])
@@ -421,7 +494,8 @@ def test_default_is_the_classifier_of_this_package(blobs):
 
 def test_sample_weights_reach_the_classifier(blobs):
     X, _, y = blobs
-    weight = np.random.default_rng(0).exponential(size=len(y))
+    # Slightly different ones: with fewer rows that count, noise is not plain.
+    weight = np.random.default_rng(0).uniform(0.9, 1.1, size=len(y))
     model = ESTIMATORS["diffusion"]
     cleaner = LabelCleaner(model).fit(X, y, sample_weight=weight)
     expected = clone(model).fit(X, y, sample_weight=weight).predict_proba(X)
@@ -522,15 +596,19 @@ def annotated(blobs):
     return annotations
 
 
+# One that purifies abstains under a consensus with as few errors: those are not plain.
+@pytest.mark.filterwarnings("ignore:The given labels do not tell noise from classes")
 @every_estimator
 def test_several_annotators_are_heard(estimator, annotated, blobs):
     X, y, _ = blobs
     cleaner = LabelCleaner(estimator, random_state=0).fit(X, annotated)
     consensus = cleaner.annotations_.labels
     assert_array_equal(cleaner.label_issues_["given_label"], consensus)
-    hits = np.mean(cleaner.clean_labels_ == NAMES[y])
-    assert hits > np.mean(consensus == NAMES[y])
-    assert hits > 0.93
+    suggested = np.mean(cleaner.label_issues_["suggested_label"] == NAMES[y])
+    assert suggested > np.mean(consensus == NAMES[y])
+    assert suggested > 0.93
+    if cleaner.abstention_ is None:
+        assert_array_equal(cleaner.clean_labels_, cleaner.label_issues_["suggested_label"])
     assert cleaner.annotations_.reliability.argmin() == 2
     frame = pd.DataFrame(annotated, index=np.arange(len(y)) + 7)
     framed = LabelCleaner(estimator, random_state=0)
@@ -540,6 +618,7 @@ def test_several_annotators_are_heard(estimator, annotated, blobs):
     assert_array_equal(framed.clean_labels_, cleaner.clean_labels_)
 
 
+@pytest.mark.filterwarnings("ignore:The given labels do not tell noise from classes")
 def test_agreeing_annotators_outvote_the_features(blobs):
     X, y, _ = blobs
     shifted = NAMES[(y[:1] + 1) % 3]
@@ -666,8 +745,8 @@ class Undecided(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         return np.full((len(X), len(self.classes_)), np.nan)
 
-    def purify_proba(self, X, y, *, trained_on):
-        return self.predict_proba(X)
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
 
 
 def test_probabilities_that_are_no_numbers_are_refused():
