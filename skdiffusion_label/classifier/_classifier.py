@@ -144,14 +144,15 @@ class LRADiffusionClassifier(
     retrieval_space_ : str
         Where they were looked up; "given" if they came with ``fit``.
     label_distributions_ : ndarray of shape (n_samples, n_classes), dtype=float32
-        What retrieval found for each training row: probabilities of being its label.
+        What training draws each row's label from: what the judges say of it, joined with its own
+        given label, or the vote.
     out_of_sample_proba_ : ndarray of shape (n_samples, n_classes), dtype=float32
         What the judges say of each training row's true label without its own given label.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     noise_evidence_ : float
-        Standard errors by which noise that goes by class foretells held-out given labels better
-        than no noise does; below two the labels cannot tell whether there is any.
+        Logarithm of the odds of noise that goes by class against none: classes that overlap look
+        like it. Near zero the given labels cannot tell.
     label_trust_ : float
         How far given labels are believed beyond what the features say, from 0 to 1: the share of
         the judges' disagreement with them that noise by class explains.
