@@ -151,8 +151,8 @@ class LRADiffusionClassifier(
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     noise_evidence_ : float
-        Logarithm of the odds of noise that goes by class against none: classes that overlap look
-        like it. Near zero the given labels cannot tell.
+        Logarithm of the odds of noise that goes by class against none; below 1.7 the given labels
+        can hardly tell whether there is any.
     label_trust_ : float
         How far given labels are believed beyond what the features say, from 0 to 1: the share of
         the judges' disagreement with them that noise by class explains.
