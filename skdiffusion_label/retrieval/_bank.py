@@ -21,6 +21,21 @@ def draw_candidates(y_codes, n_classes, has_vote, random_state=0):
     """Mark the rows that may be neighbors: all of them, or five thousand of many.
 
     Classes take part by their frequency, and each with at least 130 rows if it has them.
+
+    Parameters
+    ----------
+    y_codes : ndarray of shape (n_samples,)
+        Integer-coded given labels.
+    n_classes : int
+        Number of classes.
+    has_vote : ndarray of shape (n_samples,), dtype=bool
+        Which rows may be drawn.
+    random_state : int, default=0
+        Seed of the draw.
+
+    Returns
+    -------
+    is_candidate : ndarray of shape (n_samples,), dtype=bool
     """
     rows = np.flatnonzero(has_vote)
     if len(rows) <= _MAX_CANDIDATES:
@@ -39,6 +54,20 @@ def numbers_of_neighbors(n_neighbors, n_candidates, n_classes):
 
     "auto" is ten, or the other rows of a class of mean size if these are fewer, and at least two;
     and five times as many.
+
+    Parameters
+    ----------
+    n_neighbors : int or "auto"
+        Number that is asked for.
+    n_candidates : int
+        Number of rows that may be neighbors.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    list of int
+        One number or two, each less than ``n_candidates``.
     """
     if n_neighbors == "auto":
         few = min(_N_NEIGHBORS, max(n_candidates // n_classes - 1, 2))
