@@ -26,7 +26,7 @@ _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries t
 _N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
 # Nats for a mean probability of the leading class of one instead of none: between noise models that
 # foretell given labels about as well, that one is likely which leaves less doubt about the truth.
-_VALUE_OF_CONFIDENCE = 12.0
+_VALUE_OF_CONFIDENCE = 20.0
 _N_STRATA = 4  # quarters of the rows by the margin of their two leading classes
 
 
