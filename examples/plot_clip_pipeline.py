@@ -2,7 +2,7 @@
 Images with wrong labels: CLIP and label diffusion in a pipeline
 ================================================================
 
-Scans of handwritten digits in a folder, four in ten filed one digit too high. A pipeline of
+Scans of handwritten digits in a folder, three in ten filed one digit too high. A pipeline of
 :class:`~skdiffusion_label.embedding.CLIPEmbedder` and
 :class:`~skdiffusion_label.LRADiffusionClassifier` learns from paths and wrong labels.
 
@@ -75,10 +75,10 @@ else:
 # %%
 # Wrong labels
 # ------------
-# Four in ten training labels are one digit too high, as if scans had slipped into the next drawer.
+# Three in ten training labels are one digit too high, as if scans had slipped into the next drawer.
 
 X_train, X_test, y_train, y_test = train_test_split(paths, y, test_size=0.3, random_state=0)
-y_given = flip_labels(y_train, pair_transition(10, 0.4), random_state=0)
+y_given = flip_labels(y_train, pair_transition(10, 0.3), random_state=0)
 is_wrong = y_given != y_train
 print(f"{len(y_train)} training images, {is_wrong.mean():.0%} of them with a wrong label")
 

@@ -97,10 +97,10 @@ for noise, y_given in noisy_labels.items():
         accuracy = accuracy_score(y_test, classifier.classes_[proba.argmax(axis=1)])
         results[noise, method] = np.array([accuracy, log_loss(y_test, proba), seconds])
 
-    # The model's belief in each given label, from the image and the given label together. It needs
-    # no fit of its own; the lowest beliefs are the most suspicious labels.
+    # What it has found of each given label before training: the belief in it, from the image, its
+    # neighbors and the label together. The lowest beliefs are the most suspicious labels.
     classifier = methods["LRADiffusionClassifier"]
-    belief = classifier.purify_proba(X_train, y_given, trained_on=True)[np.arange(n_train), y_given]
+    belief = classifier.label_distributions_[np.arange(n_train), y_given]
     rows = np.argsort(belief, kind="stable")[:20]
     most_suspicious[noise] = rows, classifier.predict(X_train[rows])
 
@@ -131,8 +131,8 @@ for noise in [*noisy_labels, "mean"]:
 # Which training labels are wrong?
 # --------------------------------
 # Of the 20 labels that our classifier believes least, how many are really wrong? A random pick
-# would find about 8. ``purify_proba`` gives these beliefs: the probability of each class given
-# both the image and the label that came with it.
+# would find about 8. ``label_distributions_`` holds these beliefs: the probability of each class
+# given both the image and the label that came with it.
 
 print("Wrong labels among the 20 most suspicious training images")
 for noise, (rows, _) in most_suspicious.items():

@@ -167,6 +167,7 @@ def test_probabilities_of_the_noise_are_kept(own_cache):
 @pytest.mark.filterwarnings("ignore:Duplicated some data across multiple folds:UserWarning")
 @pytest.mark.filterwarnings("ignore:May not flag all label issues:UserWarning")
 @pytest.mark.filterwarnings("ignore:Number of classes in training fold:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:The given labels do not tell noise:UserWarning")  # all right
 def test_every_method_fits_where_classes_are_tiny(name):
     if name == "catboost":
         pytest.importorskip("catboost")

@@ -1,7 +1,8 @@
-"""Our classifier with its diffusion, or its retrieval, taken out: what does each add?"""
+"""Our classifier with its diffusion, or what it retrieves, taken out: what does each add?"""
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,8 +16,7 @@ from skdiffusion_label._torch import limited_threads
 from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.diffusion import LabelDenoiser, TrainingSettings
 from skdiffusion_label.diffusion._training import learning_rate_factor, warmed_up_decay
-from skdiffusion_label.noise_model import annotator_distributions
-from skdiffusion_label.retrieval import Retrieval, retrieve
+from skdiffusion_label.noise_model import deconvolved
 
 
 class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -39,22 +39,18 @@ class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
 
 
 class WithoutRetrieval(LRADiffusionClassifier):
-    """Diffusion on the given labels alone."""
+    """Diffusion on the given labels; of what neighbors and models say it learns nothing."""
 
-    def _retrieve(self, features, standardized, rows, random_state):
-        nobody = np.empty((len(features), 0), dtype=int)
-        return Retrieval(nobody, np.zeros((len(features), len(rows.classes))), "none")
-
-    def _infer_labels(self, votes, rows):
-        trust = 0.0
-        return np.eye(len(rows.classes), dtype=np.float32)[rows.y_codes], None, trust
+    def _judge(self, features, standardized, rows, random_state):
+        models, retrieval, judged = super()._judge(features, standardized, rows, random_state)
+        given = np.eye(len(rows.classes), dtype=np.float32)[rows.y_codes]
+        return models, retrieval, replace(judged, labels=given)
 
 
-class RetrievalVote(ClassifierMixin, BaseEstimator):
-    """Retrieval alone: what the neighbors of a test row say about its label.
+class PriorGuess(ClassifierMixin, BaseEstimator):
+    """The prior guess alone, which the denoiser would have corrected.
 
-    The space, the number of neighbors and the reading of their labels are those that our classifier
-    chooses. Test rows have no label and no weight: they are nobody's neighbor.
+    Our classifier makes it; its network is trained for ``max_iter`` epochs and unused.
     """
 
     def __init__(self, random_state=0, max_iter=1):
@@ -62,60 +58,53 @@ class RetrievalVote(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
 
     def fit(self, X, y):
-        """Let our classifier choose; its network is trained for ``max_iter`` epochs and unused."""
+        """Let our classifier fit its models of the given labels, and pool them."""
         self.chosen_ = LRADiffusionClassifier(
             max_iter=self.max_iter, random_state=self.random_state
         ).fit(X, y)
         self.classes_ = self.chosen_.classes_
-        self._X, self._y_codes = X, np.searchsorted(self.classes_, y)
         return self
 
     def predict_proba(self, X):
+        """Return the guess."""
+        return self.chosen_.prior_.predict_proba(X)
+
+
+class RetrievalVote(PriorGuess):
+    """Retrieval alone: what the neighbors of a row say about its label.
+
+    They are looked up in the class probabilities of the linear model, and their votes are traced
+    back through the noise that our classifier has estimated.
+    """
+
+    def predict_proba(self, X):
         """Look up the rows' neighbors among the training rows."""
-        rows = np.concatenate([self._X, X])
-        standardized = StandardScaler().fit(self._X).transform(rows).astype(np.float32)
-        weight = np.repeat(np.array([1, 0], np.float32), [len(self._X), len(X)])
-        chosen = self.chosen_
-        y_codes = np.concatenate([self._y_codes, np.zeros(len(X), self._y_codes.dtype)])
-        retrieval = retrieve(
-            rows,
-            standardized,
-            y_codes,
-            len(self.classes_),
-            n_neighbors=chosen.n_neighbors_,
-            metric=chosen.metric,
-            space=chosen.retrieval_space_,
-            sample_weight=weight,
-            random_state=self.random_state,
-        )
-        distributions, *_ = annotator_distributions(retrieval.votes, y_codes, weight)
-        return distributions[len(self._X) :].astype(np.float64)
+        guess = self.chosen_.prior_
+        standardized = guess.scaler.transform(X).astype(np.float32)
+        *_, votes = guess.bank.vote(guess.discriminant.log_proba(standardized))
+        return deconvolved(votes.astype(np.float64), self.chosen_.transition_matrix_)
 
 
 class SoftLabelNetwork(ClassifierMixin, BaseEstimator):
     """The denoiser, told no label and no timestep, under cross-entropy on the retrieved labels.
 
     Width, dropout, optimizer, schedule of the step size, number of updates and moving average are
-    those of our classifier. ``label_weighting="uniform"`` is plain cross-entropy with the label
-    distributions; "agreement" weighs each class of a distribution by its probability once more, as
-    our classifier does with the labels that it draws.
+    those of our classifier without a prior guess, of which the network is not told either.
     """
 
-    def __init__(self, label_weighting="uniform", random_state=0, max_iter="auto"):
-        self.label_weighting = label_weighting
+    def __init__(self, random_state=0, max_iter="auto"):
         self.random_state = random_state
         self.max_iter = max_iter
 
     def fit(self, X, y):
         """Fit our classifier, and then the network on the label distributions that it retrieved."""
-        lra = LRADiffusionClassifier(max_iter=self.max_iter, random_state=self.random_state)
-        lra.fit(X, y)
+        lra = LRADiffusionClassifier(
+            prior=None, max_iter=self.max_iter, random_state=self.random_state
+        ).fit(X, y)
         self.classes_ = lra.classes_
         self._scaler = StandardScaler().fit(X)
         features = torch.from_numpy(self._scaler.transform(X).astype(np.float32))
         targets = torch.from_numpy(np.array(lra.label_distributions_))
-        if self.label_weighting == "agreement":
-            targets = targets**2
         with limited_threads(lra.n_jobs), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             self._network = train_network(lra, features, targets)

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from heads import CleanedLogisticRegression, RetrievalVote, SoftLabelNetwork, WithoutRetrieval
+from heads import (
+    CleanedLogisticRegression,
+    PriorGuess,
+    RetrievalVote,
+    SoftLabelNetwork,
+    WithoutRetrieval,
+)
 from peers import (
     CleanLogisticRegression,
     clean_learning,
@@ -16,8 +22,6 @@ from peers import (
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skdiffusion_label import LRADiffusionClassifier, published_settings
 
@@ -97,25 +101,27 @@ PEERS = {
     ),
 }
 ABLATIONS = {
+    "prior_guess": Method(
+        lambda seed: PriorGuess(random_state=seed),
+        "no diffusion: the prior guess, models of given labels pooled through the noise",
+        is_ours=True,
+    ),
     "retrieval_vote": Method(
-        RetrievalVote, "no diffusion: retrieval applied to the test rows", is_ours=True
+        lambda seed: RetrievalVote(random_state=seed),
+        "no diffusion: retrieval in the supervised space, read through the noise",
+        is_ours=True,
     ),
     "soft_label_network": Method(
         lambda seed: SoftLabelNetwork(random_state=seed),
-        "no diffusion: the same network under cross-entropy on the retrieved soft labels",
-        is_ours=True,
-    ),
-    "soft_label_network_agreement": Method(
-        lambda seed: SoftLabelNetwork("agreement", random_state=seed),
-        "the same, with labels weighed by agreement as ours",
+        "no diffusion: lra_no_prior's network under cross-entropy on the same soft labels",
         is_ours=True,
     ),
     "lra_no_retrieval": Method(
-        lambda seed: WithoutRetrieval(random_state=seed),
-        "retrieval off: diffusion on the given labels",
+        lambda seed: WithoutRetrieval(prior=None, random_state=seed),
+        "nothing retrieved, no prior guess: diffusion on the given labels",
         is_ours=True,
     ),
-    "lra_published_vote": _changed("neighbors at face value", label_aggregation="vote"),
+    "lra_published_vote": _changed("labels by vote, at face value", label_aggregation="vote"),
     "lra_features": _changed("plain space: the features", retrieval_space="features"),
     "lra_supervised": _changed("supervised space", retrieval_space="supervised"),
     "lra_k_10": _changed("k = 10", n_neighbors=10),
@@ -124,11 +130,8 @@ ABLATIONS = {
     "lra_epsilon": _changed("target epsilon", prediction_type="epsilon"),
     "lra_sample": _changed("target sample", prediction_type="sample"),
     "lra_ten_steps": _changed("ten denoising steps", n_sampling_steps=10),
-    "lra_no_weights": _changed("label weights off", label_weighting="uniform"),
-    "lra_prior": _changed(
-        "prior on: logistic regression, standardized features, C = 0.01",
-        prior=make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200)),
-    ),
+    "lra_agreement": _changed("labels weighed by agreement", label_weighting="agreement"),
+    "lra_no_prior": _changed("no prior guess", prior=None),
 }
 SPEED = {
     "knn_brute_50": Method(

@@ -51,8 +51,13 @@ def judgement_of_cleaner(cleaner):
     )
 
 
+def by_judges(X, y, seed):
+    """Return how little neighbors and models believe a given label that they have not seen."""
+    return _judgement_of(lra(seed).fit(X, y).out_of_sample_proba_, y)
+
+
 def by_retrieval(X, y, seed):
-    """Return how little our retrieval believes the given label."""
+    """Return how little neighbors and models believe the given label, which counts too."""
     return _judgement_of(lra(seed).fit(X, y).label_distributions_, y)
 
 
@@ -63,7 +68,7 @@ def by_posterior(X, y, seed):
 
 def by_purifying(X, y, seed):
     """Return how little our classifier believes the given label when it sees that too."""
-    return _judgement_of(lra(seed).fit(X, y).purify_proba(X, y, trained_on=True), y)
+    return _judgement_of(lra(seed).fit(X, y).purify_proba(X, y), y)
 
 
 def by_k_disagreement(X, y, seed, n_neighbors=10):
@@ -154,6 +159,7 @@ def _ranker(rank, description, **options):
 
 RANKERS = {
     "label_cleaner": _ranker(by_cleaner, "LabelCleaner with its defaults, one fit", is_ours=True),
+    "lra_judges": _ranker(by_judges, "1 - out_of_sample_proba_ of the given label", is_ours=True),
     "lra_retrieval": _ranker(
         by_retrieval, "1 - label_distributions_ of the given label", is_ours=True
     ),

@@ -139,8 +139,9 @@ TABLES = {
         Table(
             "ablations",
             "Ablations",
-            "Ours with one thing changed, and what the diffusion adds to its own retrieval vote "
-            "and to the same network trained directly on the retrieved soft labels.",
+            "Ours with one thing changed, and what the diffusion adds to its own prior guess, to a "
+            "vote of neighbors and to the same network trained directly on the retrieved soft "
+            "labels.",
             CLASSIFICATION,
             ("embeddings", "small tables"),
             ablation_tasks,

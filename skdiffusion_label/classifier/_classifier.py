@@ -144,7 +144,8 @@ class LRADiffusionClassifier(
     retrieval_space_ : str
         Where they were looked up; "given" if they came with ``fit``.
     label_distributions_ : ndarray of shape (n_samples, n_classes), dtype=float32
-        What retrieval found for each training row: probabilities of being its label.
+        What training draws each row's label from: what the judges say of it, joined with its own
+        given label, or the vote.
     out_of_sample_proba_ : ndarray of shape (n_samples, n_classes), dtype=float32
         What the judges say of each training row's true label without its own given label.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)

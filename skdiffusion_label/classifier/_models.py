@@ -15,7 +15,7 @@ _MAX_ROWS_OF_TREE = 5_000
 _MAX_TREES, _MIN_TREES = 100, 10
 # Rows of a tree times the square root of the features, times tens of classes, times trees: a second
 # or two for each forest.
-_FOREST_BUDGET = 6e6
+_FOREST_BUDGET = 3e6
 _SHARE_OF_FREQUENCIES = 0.02  # in a forest's probabilities: its zeros are not certain
 _LEAST_WEIGHT = 0.01  # in the pool, below which a forest is not kept
 # Of the exponents of the linear model and of its neighbors in the prior guess. The denoiser learns
@@ -169,10 +169,9 @@ def _out_of_bag(forest, rows):
     for tree, seen in zip(forest.estimators_, forest.estimators_samples_, strict=True):
         is_new = np.ones(len(rows), dtype=bool)
         is_new[seen] = False
-        if not is_new.any():  # of a few rows
-            continue
-        total[is_new] += tree.predict_proba(rows[is_new])
-        n_trees[is_new] += 1
+        if is_new.any():
+            total[is_new] += tree.predict_proba(rows[is_new])
+            n_trees[is_new] += 1
     return np.where(n_trees > 0, total / np.maximum(n_trees, 1), np.nan)
 
 

@@ -92,7 +92,8 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn.datasets import make_blobs
     >>> from skdiffusion_label.cleaning import LabelCleaner
     >>> X, y = make_blobs(400, random_state=0, cluster_std=0.5)
-    >>> y_given = np.where(np.arange(400) % 4 == 0, (y + 1) % 3, y)
+    >>> row = np.arange(400)
+    >>> y_given = np.where(row % 4 == 0, (y + 1 + row % 8 // 4) % 3, y)
     >>> cleaner = LabelCleaner(random_state=0).fit(X, y_given)
     >>> float(np.mean(cleaner.clean_labels_ == y)) > 0.95
     True
@@ -158,7 +159,9 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = beliefs.estimator
         self.abstention_ = beliefs.abstention
         self.sample_indices_ = np.flatnonzero(table["action"] != "drop")
-        _warn_of_lost_classes(classes, y_codes, np.where(is_mended, suggested, y_codes))
+        lost = _lost_classes(classes, y_codes, np.where(is_mended, suggested, y_codes))
+        for reason in filter(None, (self.abstention_, lost)):
+            warnings.warn(reason, UserWarning, stacklevel=3)  # past the check of parameters
         return self
 
     def _judge(self, X, y, y_codes, fit_params):
@@ -204,17 +207,17 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
 
 
-def _warn_of_lost_classes(classes, y_codes, clean_codes):
+def _lost_classes(classes, y_codes, clean_codes):
+    """Return a warning of classes that have less than half as many rows as before, or None."""
     counts = np.bincount(y_codes, minlength=len(classes))
-    kept = np.bincount(y_codes[clean_codes == y_codes], minlength=len(classes))
+    kept = np.bincount(clean_codes, minlength=len(classes))
     lost = classes[kept < counts / 2]
-    if len(lost):
-        warnings.warn(
-            f"More than half of the labels of {len(lost)} classes have been replaced, among them "
-            f"{lost[:5]}. Look at them before you go on.",
-            UserWarning,
-            stacklevel=3,
-        )
+    if not len(lost):
+        return None
+    return (
+        f"{len(lost)} classes have lost more than half of their rows, among them {lost[:5]}. Look "
+        "at what became of them before you go on."
+    )
 
 
 def _consensus(y):

@@ -1,6 +1,7 @@
 """Which labels are wrong: a table with a row for each label."""
 
 import numbers
+import warnings
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -85,6 +86,8 @@ def find_label_issues(
     else:
         y_codes, proba, classes = check_labels_and_proba(y, proba, classes)
         beliefs = beliefs_from_proba(y_codes, proba)
+    if beliefs.abstention is not None:
+        warnings.warn(beliefs.abstention, UserWarning, stacklevel=2)
     return issues_table(y_codes, classes, beliefs, target_precision)
 
 

@@ -9,6 +9,7 @@ from scipy.special import softmax
 from skdiffusion_label.noise_model._confusion import (
     clear_transitions,
     expected_counts,
+    normalized,
     shrunk_transition,
 )
 from skdiffusion_label.noise_model._purification import deconvolved, posterior
@@ -25,7 +26,7 @@ _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries t
 _N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
 # Nats for a mean probability of the leading class of one instead of none: between noise models that
 # foretell given labels about as well, that one is likely which leaves less doubt about the truth.
-_VALUE_OF_CONFIDENCE = 12.0
+_VALUE_OF_CONFIDENCE = 20.0
 _N_STRATA = 4  # quarters of the rows by the margin of their two leading classes
 
 
@@ -147,13 +148,13 @@ def _noise_models(judgements, y_codes, weight, rows):
     models = [s * model + (1 - s) * identity for model in noisy for s in _STRENGTHS]
     if len(noisy) > 1:
         models.append(_refined(matrix, judgements, y_codes, weight, rows))
-    return [_with_least_noise(model) for model in [identity, *models]]
+    return [_admissible(model) for model in [identity, *models]]
 
 
 def _refined(transition, judgements, y_codes, weight, rows):
     """Count the given labels of all rows by what the pool says of them, own label included."""
     for _ in range(_N_REFINEMENTS):
-        transition = _with_least_noise(transition)
+        transition = _admissible(transition)
         weights = _weights(judgements, y_codes, weight, rows, transition)
         truth = _product(_log_truth(judgements, transition), weights)
         beliefs = posterior(truth, transition[:, y_codes].T)
@@ -161,8 +162,14 @@ def _refined(transition, judgements, y_codes, weight, rows):
     return transition
 
 
-def _with_least_noise(transition):
-    return (1 - _LEAST_NOISE) * transition + _LEAST_NOISE / len(transition)
+def _admissible(transition):
+    """Leave room for labels given at random, and each class its own label as the most frequent.
+
+    A class that another label is given to more often would be that other class.
+    """
+    transition = transition.copy()
+    np.fill_diagonal(transition, transition.max(axis=1))
+    return (1 - _LEAST_NOISE) * normalized(transition) + _LEAST_NOISE / len(transition)
 
 
 def _lags(losses, weight):
@@ -212,9 +219,9 @@ class LocalNoise:
 
     Attributes
     ----------
-    margins : ndarray of shape (3,)
-        Quartiles of the margin of the two leading classes.
-    shares : ndarray of shape (4,)
+    margins : ndarray of shape (n_strata - 1,)
+        Quartiles of the margin of the two leading classes, less those that part no rows.
+    shares : ndarray of shape (n_strata,)
         Share of the disagreement with given labels in each quarter that is more than noise by
         class explains: noise that goes by place, or the judge's own errors.
     """
@@ -261,16 +268,16 @@ def fit_local_noise(truth, y_codes, transition, sample_weight=None):
     """
     weight = np.ones(len(truth)) if sample_weight is None else sample_weight
     margins = _margins(truth)
-    quartiles = np.quantile(margins[weight > 0], np.arange(1, _N_STRATA) / _N_STRATA)
+    counted = margins[weight > 0]
+    levels = np.arange(1, _N_STRATA) / _N_STRATA
+    quartiles = np.unique(np.quantile(counted, levels, method="inverted_cdf"))
+    # Margins may tie: each stratum that is left holds a row.
+    quartiles = quartiles[quartiles < counted.max()]
     strata = np.searchsorted(quartiles, margins)
     # Half a row beforehand: none of a few is not never.
-    n_disagreements = _sums(strata, weight * (truth.argmax(axis=1) != y_codes)) + 0.5
-    n_by_class = _sums(strata, weight * (1 - truth @ transition.diagonal()))
+    n_disagreements = np.bincount(strata, weight * (truth.argmax(axis=1) != y_codes)) + 0.5
+    n_by_class = np.bincount(strata, weight * (1 - truth @ transition.diagonal()))
     return LocalNoise(quartiles, (1 - n_by_class / n_disagreements).clip(min=0))
-
-
-def _sums(strata, values):
-    return np.bincount(strata, values, minlength=_N_STRATA)
 
 
 def _margins(truth):

@@ -89,6 +89,15 @@ def bhattacharyya_space(log_proba):
     """Map probabilities to their square roots.
 
     The inner product of two mapped rows is the Bhattacharyya coefficient of their probabilities.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_samples, n_classes)
+        Logarithms of the probabilities.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
     """
     return np.exp(log_proba / 2)
 

@@ -213,7 +213,8 @@ class OptimalDenoiser(nn.Module):
     def forward(self, y_t, t, condition):
         log_proba, prior_mean = condition
         if self.prediction_type == "logits":
-            return log_proba + 5  # a constant does not matter
+            # The correction of a prior guess; a constant does not matter.
+            return log_proba + 5 - (prior_mean.log() if prior_mean.any() else 0)
         y_0 = expected_label(y_t, t, log_proba, self.schedule, prior_mean)
         if self.prediction_type == "sample":
             return y_0

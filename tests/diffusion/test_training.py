@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from skdiffusion_label.diffusion import (
     LabelDenoiser,
@@ -160,12 +161,77 @@ def test_loss_is_the_weighted_mean_of_each_row_s_error(prediction_type, prior):
     evidence = label_evidence(y_t, t, model.schedule, data.prior_mean)
     posterior = (distributions.log() + evidence).softmax(dim=1)
     if prediction_type == "logits":
-        output = output + evidence
+        # The denoiser's logits correct those of the prior guess, of which zeros are not certain.
+        offset = data.prior_mean.clamp(min=1e-4).log() if prior else 0
+        output = output + offset + evidence
         errors = output.logsumexp(dim=1) - (posterior * output).sum(dim=1)
     else:
         target = posterior if prediction_type == "sample" else noise
         errors = ((output - target) ** 2).mean(dim=1)
     torch.testing.assert_close(loss, (weights * errors).sum())
+
+
+class Saying(nn.Module):
+    """Stands in for a denoiser: it says the same of each row."""
+
+    def __init__(self, output):
+        super().__init__()
+        self.output = nn.Parameter(output)
+
+    def encode(self, features, inputs=None):
+        return ()
+
+    def forward(self, y_t, t, condition):
+        return self.output.expand(*y_t.shape)
+
+
+def test_without_a_correction_the_last_prediction_is_the_prior():
+    schedule = NoiseSchedule("cosine", 1000)
+    model = LabelDiffusion(Saying(torch.zeros(3)), schedule, "logits")
+    prior_mean = torch.rand(20, 3, generator=generator()).softmax(dim=1)
+    (t,) = model.timesteps(1)
+    y_t = prior_mean + torch.randn(20, 3, generator=generator(1))
+    proba = model.predict_label(y_t, torch.tensor(t), (), prior_mean)
+    # Next to no signal is left in the diffused label.
+    torch.testing.assert_close(proba, prior_mean, atol=1e-3, rtol=0)
+    without = model.predict_label(y_t, torch.tensor(t), ())
+    torch.testing.assert_close(without, torch.full((20, 3), 1 / 3), atol=1e-3, rtol=0)
+
+
+def test_class_that_the_prior_rules_out_can_be_brought_back():
+    schedule = NoiseSchedule("cosine", 1000)
+    prior_mean = torch.tensor([[1.0, 0.0, 0.0]])
+    for correction, expected in [(0.0, [1, 1e-4, 1e-4]), (9.0, [1, 0.81031, 1e-4])]:
+        model = LabelDiffusion(Saying(torch.tensor([0.0, correction, 0.0])), schedule, "logits")
+        proba = model.predict_label(prior_mean, torch.tensor(999), (), prior_mean)
+        expected = torch.tensor([expected])
+        torch.testing.assert_close(proba, expected / expected.sum(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("t", [10, 15, 19])
+def test_loss_is_smallest_where_prior_and_correction_make_the_target(t):
+    target = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    prior_mean = torch.tensor([0.2, 0.2, 0.6], dtype=torch.float64).expand(8, 3)
+    model = LabelDiffusion(
+        Saying(target.log() - prior_mean[0].log()), NoiseSchedule("cosine", 20), "logits"
+    )
+    batch = dict(
+        label_distributions=target.expand(8, 3),
+        y_codes=torch.arange(8) % 3,
+        noise=torch.randn(8, 3, generator=generator(), dtype=torch.float64),
+        t=torch.full((8,), t),
+        features=torch.zeros(8, 2, dtype=torch.float64),
+        weights=torch.rand(8, generator=generator(1), dtype=torch.float64),
+        prior_mean=prior_mean,
+    )
+    loss = model.loss(**batch)
+    loss.backward()
+    torch.testing.assert_close(model.denoiser.output.grad, torch.zeros(3, dtype=torch.float64))
+    step = torch.tensor([0.3, -0.2, 0.0], dtype=torch.float64)
+    for direction in (step, -step):
+        model.denoiser.output.data += direction
+        assert model.loss(**batch) > loss
+        model.denoiser.output.data -= direction
 
 
 def batches_of(data, weighting="uniform", rows=None, n_batches=1, dropout=0.0):

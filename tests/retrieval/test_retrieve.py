@@ -6,32 +6,32 @@ from sklearn.neighbors import KNeighborsTransformer
 
 from skdiffusion_label.retrieval import (
     _retrieve,
+    bhattacharyya_space,
     check_neighbors,
+    choose_space,
     count_votes,
     find_neighbors,
+    fit_discriminant,
+    numbers_of_neighbors,
     retrieve,
-    supervised_spaces,
+    vote_proba,
 )
 
 
-def foretell(votes, y_codes, sample_weight=None):
-    """Return log losses of given labels by the share of neighbors that carry them."""
-    n_votes = votes.sum(axis=1)
-    return -np.log((votes[np.arange(len(votes)), y_codes] + 0.1) / (n_votes + 1))
-
-
-def retrieve_labels(*args, **options):
-    return retrieve(*args, foretell=foretell, **options)
-
-
 def problem(n_samples=300, noise_rate=0.3, seed=0):
-    """Return features, standardized features, true and given labels of three blobs."""
+    """Return what retrieval takes of three blobs, and their true labels.
+
+    The first part are features, standardized features, logarithms of cross-fitted probabilities,
+    given labels and the number of classes.
+    """
     features, true = make_blobs(n_samples, 4, centers=3, cluster_std=2.0, random_state=seed)
     rng = np.random.default_rng(seed)
     wrong = rng.random(n_samples) < noise_rate
     given = np.where(wrong, rng.integers(3, size=n_samples), true)
     standardized = (features - features.mean(axis=0)) / features.std(axis=0)
-    return features, standardized.astype(np.float32), true, given
+    standardized = standardized.astype(np.float32)
+    _, log_proba = fit_discriminant(standardized, given, 3)
+    return (features, standardized, log_proba, given, 3), true
 
 
 # Retrieval
@@ -39,121 +39,154 @@ def problem(n_samples=300, noise_rate=0.3, seed=0):
 
 @pytest.mark.parametrize("space", ["features", "standardized", "supervised"])
 def test_retrieval_is_search_then_count(space):
-    features, standardized, _, given = problem()
-    found = retrieve(
-        features, standardized, given, 3, n_neighbors=7, metric="euclidean", space=space
-    )
+    arguments, _ = problem()
+    features, standardized, log_proba, given, _ = arguments
+    found = retrieve(*arguments, n_neighbors=7, metric="euclidean", space=space)
     points = {
         "features": features,
         "standardized": standardized,
-        "supervised": supervised_spaces(standardized, given, 3)[0],
+        "supervised": bhattacharyya_space(log_proba),
     }[space]
     neighbors = find_neighbors(points, 7, metric="euclidean")
+    votes = count_votes(neighbors, given, 3)
     np.testing.assert_array_equal(found.neighbors, neighbors)
-    np.testing.assert_array_equal(found.votes, count_votes(neighbors, given, 3))
+    np.testing.assert_array_equal(found.votes, votes)
     assert found.space == space
+    assert list(found.judgements) == [space]
+    (judgement,) = found.judgements[space]
+    np.testing.assert_array_equal(judgement, vote_proba(votes, np.bincount(given), 7))
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_neighbors_are_right_more_often_than_the_given_labels(metric):
-    features, standardized, true, given = problem()
-    found = retrieve_labels(features, standardized, given, 3, metric=metric)
+    arguments, true = problem()
+    found = retrieve(*arguments, metric=metric)
+    given = arguments[3]
     assert (found.votes.argmax(axis=1) == true).mean() > (given == true).mean() + 0.1
 
 
-def test_auto_takes_what_the_choice_says(monkeypatch):
-    features, standardized, _, given = problem()
-    asked = {}
-
-    def choose(spaces, n_neighbors, y_codes, n_classes, **options):
-        asked.update(spaces=spaces, n_neighbors=n_neighbors, n_classes=n_classes, options=options)
-        np.testing.assert_array_equal(y_codes, given)
-        return "standardized"
-
-    monkeypatch.setattr(_retrieve, "choose_space", choose)
-    weight = np.ones(300, dtype=np.float32)
-    options = dict(metric="euclidean", sample_weight=weight, random_state=3)
-    found = retrieve_labels(features, standardized, given, 3, n_neighbors=4, **options)
-    assert (found.space, found.neighbors.shape) == ("standardized", (300, 4))
-    assert asked["n_neighbors"] == 4
-    assert asked["n_classes"] == 3
-    assert asked["options"] == {**options, "foretell": foretell}
-    assert list(asked["spaces"]) == ["features", "standardized", "supervised"]
-    # A space is judged by given labels that it has not seen, or it would flatter itself.
-    flattering, honest = supervised_spaces(standardized, given, 3, random_state=3)
-    np.testing.assert_array_equal(asked["spaces"]["supervised"], honest)
-    assert not np.allclose(flattering, honest, atol=1e-3)
-    # The other spaces have not seen any label and are judged as they are.
-    np.testing.assert_array_equal(asked["spaces"]["features"], features)
-    np.testing.assert_array_equal(asked["spaces"]["standardized"], standardized)
-
-
-def test_space_of_one_model_is_searched_where_the_cross_fitted_one_was_chosen(monkeypatch):
-    features, standardized, _, given = problem()
-    monkeypatch.setattr(_retrieve, "choose_space", lambda *args, **kwargs: "supervised")
-    found = retrieve_labels(features, standardized, given, 3, n_neighbors=9, metric="euclidean")
-    space, cross_fitted = supervised_spaces(standardized, given, 3)
-    expected = find_neighbors(space, 9, metric="euclidean")
-    np.testing.assert_array_equal(found.neighbors, expected)
-    assert not np.array_equal(found.neighbors, find_neighbors(cross_fitted, 9, metric="euclidean"))
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("seed", range(3))
+def test_auto_asks_the_supervised_space_and_the_better_of_the_others(seed, metric):
+    arguments, _ = problem(seed=seed)
+    features, standardized, _, given, _ = arguments
+    plain = choose_space(
+        {"features": features, "standardized": standardized},
+        50,
+        given,
+        3,
+        metric=metric,
+        is_candidate=np.ones(300, dtype=bool),
+    )
+    found = retrieve(*arguments, metric=metric)
+    assert list(found.judgements) == [plain, "supervised"]
+    alone = {name: retrieve(*arguments, metric=metric, space=name) for name in found.judgements}
+    losses = {}
+    for name, judgements in found.judgements.items():
+        for judgement, expected in zip(judgements, alone[name].judgements[name], strict=True):
+            np.testing.assert_array_equal(judgement, expected)
+        losses[name] = -np.log(judgements[-1][np.arange(300), given]).mean()
+    # Neighbors and votes are those of the space that foretells better.
+    assert found.space == min(losses, key=losses.get)
+    np.testing.assert_array_equal(found.neighbors, alone[found.space].neighbors)
+    np.testing.assert_array_equal(found.votes, alone[found.space].votes)
 
 
-def test_supervised_spaces_get_weights_and_seed(monkeypatch):
-    features, standardized, _, given = problem()
+@pytest.mark.parametrize("informative", ["features", "standardized", "supervised"])
+def test_auto_finds_the_space_that_knows_the_labels(informative):
+    (features, standardized, log_proba, *rest), _ = problem()
+    points = dict(features=features, standardized=standardized, supervised=log_proba)
+    rng = np.random.default_rng(1)
+    for name in points:
+        if name != informative:
+            points[name] = rng.permutation(points[name])
+    found = retrieve(*points.values(), *rest, metric="euclidean")
+    assert found.space == informative
+
+
+def test_few_neighbors_are_the_nearest_of_many():
+    arguments, _ = problem()
+    given = arguments[3]
+    found = retrieve(*arguments, space="supervised")
+    few, many = found.judgements["supervised"]
+    assert numbers_of_neighbors("auto", 300, 3) == [10, 50]
+    assert found.neighbors.shape == (300, 50)
+    sizes = np.bincount(given)
+    for judgement, number in ((few, 10), (many, 50)):
+        votes = count_votes(found.neighbors[:, :number], given, 3)
+        np.testing.assert_array_equal(judgement, vote_proba(votes, sizes, number))
+    np.testing.assert_array_equal(found.votes.sum(axis=1), 50)
+
+
+def test_own_label_has_no_part_in_a_judgement():
+    arguments, _ = problem()
+    *others, given, _ = arguments
+    found = retrieve(*arguments, space="features")
+    other = given.copy()
+    other[7] = (given[7] + 1) % 3
+    then = retrieve(*others, other, 3, space="features")
+    for before, after in zip(
+        found.judgements["features"], then.judgements["features"], strict=True
+    ):
+        # The class sizes move by one in three hundred; a vote would move by one in ten.
+        np.testing.assert_allclose(after[7], before[7], atol=0.001)
+        assert np.abs(after - before).max() > 0.015
+
+
+@pytest.mark.parametrize("space", ["auto", "features", "standardized", "supervised"])
+def test_bank_is_that_of_the_supervised_space(space):
+    arguments, _ = problem()
+    log_proba, given = arguments[2:4]
     weight = (np.arange(300) % 5).astype(np.float32)
-    options = []
-
-    def spaces(*args, **kwargs):
-        options.append(kwargs)
-        return supervised_spaces(*args, **kwargs)
-
-    monkeypatch.setattr(_retrieve, "supervised_spaces", spaces)
-    for space in ("auto", "supervised"):
-        retrieve_labels(
-            features, standardized, given, 3, space=space, sample_weight=weight, random_state=3
-        )
-    for kwargs in options:
-        np.testing.assert_array_equal(kwargs.pop("sample_weight"), weight)
-    assert options == [dict(random_state=3)] * 2
+    bank = retrieve(*arguments, space=space, sample_weight=weight).bank
+    if space in ("features", "standardized"):
+        assert bank is None
+        return
+    kept = weight > 0
+    np.testing.assert_array_equal(bank.points, bhattacharyya_space(log_proba)[kept])
+    np.testing.assert_array_equal(bank.y_codes, given[kept])
+    np.testing.assert_array_equal(bank.sample_weight, weight[kept])
+    assert bank.numbers == [10, 50]
 
 
-@pytest.mark.parametrize("space", ["features", "standardized"])
-def test_supervised_spaces_are_left_out_where_they_are_not_asked_for(space, monkeypatch):
-    monkeypatch.setattr(_retrieve, "supervised_spaces", None)
-    features, standardized, _, given = problem()
-    assert retrieve_labels(features, standardized, given, 3, space=space).space == space
-
-
-def test_usual_number_of_neighbors_follows_the_rows_of_positive_weight():
-    features, standardized, _, given = problem(900)
-    weight = (np.arange(900) % 2).astype(np.float32)
-    for sample_weight, n_neighbors in [(None, 30), (np.ones_like(weight), 30), (weight, 15)]:
-        found = retrieve_labels(
-            features, standardized, given, 3, space="features", sample_weight=sample_weight
-        )
-        assert found.neighbors.shape == (900, n_neighbors)
+def test_many_rows_are_asked_about_the_candidates_alone(monkeypatch):
+    is_candidate = np.arange(300) % 3 > 0
+    monkeypatch.setattr(_retrieve, "draw_candidates", lambda *args: is_candidate)
+    arguments, _ = problem()
+    found = retrieve(*arguments)
+    assert found.neighbors.shape == (300, 50)
+    assert is_candidate[found.neighbors].all()
+    assert len(found.bank.points) == 200
+    given = arguments[3]
+    sizes = np.bincount(given[is_candidate])
+    expected = vote_proba(found.votes, sizes, 50)
+    np.testing.assert_array_equal(found.judgements[found.space][-1], expected)
 
 
 def test_no_space_is_chosen_where_one_is_given(monkeypatch):
     monkeypatch.setattr(_retrieve, "choose_space", None)
-    features, standardized, _, given = problem()
-    found = retrieve_labels(features, standardized, given, 3, space="features")
-    assert found.neighbors.shape == (300, 10)
+    arguments, _ = problem()
+    assert retrieve(*arguments, space="features").neighbors.shape == (300, 50)
 
 
 def test_neighbors_from_outside_take_the_place_of_the_search(monkeypatch):
     monkeypatch.setattr(_retrieve, "find_neighbors", None)
-    features, standardized, _, given = problem()
+    arguments, _ = problem()
+    given = arguments[3]
     neighbors = np.random.default_rng(0).integers(300, size=(300, 6))
-    found = retrieve_labels(features, standardized, given, 3, neighbors=neighbors)
+    found = retrieve(*arguments, neighbors=neighbors)
+    votes = count_votes(neighbors, given, 3)
     assert found.space == "given"
+    assert found.bank is None
     np.testing.assert_array_equal(found.neighbors, neighbors)
-    np.testing.assert_array_equal(found.votes, count_votes(neighbors, given, 3))
+    np.testing.assert_array_equal(found.votes, votes)
+    (judgement,) = found.judgements["given"]
+    np.testing.assert_array_equal(judgement, vote_proba(votes, np.bincount(given), 6))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_search_gets_its_options(weighted, monkeypatch):
-    features, standardized, _, given = problem()
+    arguments, _ = problem()
     weight = (np.arange(300) % 3).astype(np.float32)
     options = {}
 
@@ -162,11 +195,8 @@ def test_search_gets_its_options(weighted, monkeypatch):
         return find_neighbors(points, n_neighbors)
 
     monkeypatch.setattr(_retrieve, "find_neighbors", search)
-    retrieve_labels(
-        features,
-        standardized,
-        given,
-        3,
+    retrieve(
+        *arguments,
         n_neighbors=4,
         space="features",
         metric="euclidean",
@@ -183,19 +213,12 @@ def test_search_gets_its_options(weighted, monkeypatch):
 
 @pytest.mark.parametrize("space", ["auto", "supervised"])
 def test_row_of_weight_zero_has_no_say_but_gets_votes(space):
-    features, standardized, true, given = problem()
+    arguments, true = problem()
+    *others, given, _ = arguments
     weight = (np.arange(300) % 5 > 0).astype(np.float32)
     other = np.where(weight == 0, (given + 1) % 3, given)
     first, second = (
-        retrieve_labels(
-            features,
-            standardized,
-            labels,
-            3,
-            space=space,
-            sample_weight=weight,
-        )
-        for labels in (given, other)
+        retrieve(*others, labels, 3, space=space, sample_weight=weight) for labels in (given, other)
     )
     assert first.space == second.space
     np.testing.assert_array_equal(first.neighbors, second.neighbors)
@@ -207,7 +230,7 @@ def test_row_of_weight_zero_has_no_say_but_gets_votes(space):
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("binary", [False, True])
 def test_rows_of_weight_zero_do_not_change_what_the_others_get(binary, metric):
-    features, standardized, _, given = problem()
+    arguments, _ = problem()
     rng = np.random.default_rng(1)
     weight = rng.uniform(0.5, 2, size=300).astype(np.float32)
     weight[rng.random(300) < 0.4] = 0
@@ -215,49 +238,65 @@ def test_rows_of_weight_zero_do_not_change_what_the_others_get(binary, metric):
         weight = np.sign(weight)
     kept = np.flatnonzero(weight)
     options = dict(n_neighbors=7, metric=metric, space="features")
-    found = retrieve_labels(features, standardized, given, 3, sample_weight=weight, **options)
-    alone = retrieve_labels(
-        features[kept],
-        standardized[kept],
-        given[kept],
+    found = retrieve(*arguments, sample_weight=weight, **options)
+    alone = retrieve(
+        *(array[kept] for array in arguments[:4]),
         3,
         sample_weight=None if binary else weight[kept],
         **options,
     )
     np.testing.assert_array_equal(found.neighbors[kept], kept[alone.neighbors])
     np.testing.assert_allclose(found.votes[kept], alone.votes, atol=1e-5)
+    judgements = (each.judgements["features"][0] for each in (found, alone))
+    np.testing.assert_allclose(next(judgements)[kept], next(judgements), atol=1e-5)
 
 
 @pytest.mark.parametrize("space", ["auto", "features", "standardized", "supervised"])
 def test_row_of_weight_zero_is_nobody_s_neighbor(space):
-    features, standardized, _, given = problem()
+    arguments, _ = problem()
     weight = (np.arange(300) % 5 > 1).astype(np.float32)
-    found = retrieve_labels(features, standardized, given, 3, space=space, sample_weight=weight)
+    found = retrieve(*arguments, space=space, sample_weight=weight)
     assert (weight[found.neighbors] > 0).all()
 
 
 @pytest.mark.parametrize("n_candidates", [2, 3, 6])
 def test_few_rows_of_positive_weight_are_enough(n_candidates):
-    features, standardized, _, given = problem(30)
+    arguments, _ = problem(30)
     weight = np.zeros(30, dtype=np.float32)
     weight[5 : 5 + n_candidates] = 1
-    found = retrieve_labels(features, standardized, given, 3, sample_weight=weight)
+    found = retrieve(*arguments, sample_weight=weight)
     assert found.neighbors.shape == (30, n_candidates - 1)
     np.testing.assert_array_equal(found.votes.sum(axis=1), found.neighbors.shape[1])
 
 
+@pytest.mark.parametrize("informative", ["features", "supervised"])
+def test_class_whose_rows_all_have_weight_zero_does_not_blind_the_choice_of_the_space(informative):
+    (features, standardized, log_proba, given, _), _ = problem()
+    rng = np.random.default_rng(1)
+    points = dict(features=features, standardized=rng.permutation(standardized))
+    points["supervised"] = log_proba
+    other = "supervised" if informative == "features" else "features"
+    points[other] = rng.permutation(points[other])
+    weight = (given < 2).astype(np.float32)
+    found = retrieve(*points.values(), given, 3, metric="euclidean", sample_weight=weight)
+    assert found.space == informative
+    np.testing.assert_array_equal(found.judgements["supervised"][-1][:, 2], 0)
+
+
 @pytest.mark.parametrize("n_samples", [2, 3, 6])
 def test_few_rows_are_enough(n_samples):
-    features, standardized, _, _ = problem(n_samples)
-    found = retrieve_labels(features, standardized, np.arange(n_samples) % 2, 2)
+    (features, standardized, log_proba, *_), _ = problem(n_samples)
+    found = retrieve(features, standardized, log_proba, np.arange(n_samples) % 2, 3)
     assert found.neighbors.shape == (n_samples, n_samples - 1)
     np.testing.assert_array_equal(found.votes.sum(axis=1), found.neighbors.shape[1])
 
 
 def test_single_class_is_no_obstacle():
-    features, standardized, _, _ = problem(30)
-    found = retrieve_labels(features, standardized, np.zeros(30, dtype=np.int64), 1)
+    (features, standardized, *_), _ = problem(30)
+    found = retrieve(features, standardized, np.zeros((30, 1)), np.zeros(30, dtype=np.int64), 1)
     np.testing.assert_array_equal(found.votes, np.full((30, 1), found.neighbors.shape[1]))
+    for judgement in found.judgements["supervised"]:
+        np.testing.assert_array_equal(judgement, np.ones((30, 1)))
 
 
 # Neighbors given from outside
@@ -269,7 +308,7 @@ def graph_of(features, n_neighbors, mode):
 
 @pytest.mark.parametrize("container", ["csr", "csc", "coo"])
 def test_distance_graph_is_read_nearest_first_without_the_row_itself(container):
-    features, *_ = problem(50)
+    features = problem(50)[0][0]
     graph = graph_of(features, 6, "distance").asformat(container)
     neighbors = check_neighbors(graph, 50)
     assert neighbors.dtype == np.int64
@@ -278,7 +317,7 @@ def test_distance_graph_is_read_nearest_first_without_the_row_itself(container):
 
 
 def test_connectivity_graph_is_read_without_the_row_itself():
-    features, *_ = problem(50)
+    features = problem(50)[0][0]
     graph = graph_of(features, 6, "connectivity")
     # In this mode the row itself is one of the six.
     neighbors = check_neighbors(graph, 50)
@@ -287,7 +326,7 @@ def test_connectivity_graph_is_read_without_the_row_itself():
 
 
 def test_distance_graph_with_shuffled_entries_is_read_nearest_first():
-    features, *_ = problem(50)
+    features = problem(50)[0][0]
     graph = graph_of(features, 6, "distance")
     expected = check_neighbors(graph, 50)
     rng = np.random.default_rng(0)
@@ -304,7 +343,7 @@ def test_distance_graph_with_shuffled_entries_is_read_nearest_first():
 
 
 def test_sparse_array_is_read_as_a_sparse_matrix():
-    features, *_ = problem(50)
+    features = problem(50)[0][0]
     graph = graph_of(features, 6, "distance")
     np.testing.assert_array_equal(
         check_neighbors(sparse.csr_array(graph), 50), check_neighbors(graph, 50)

@@ -440,14 +440,19 @@ def test_zero_rows_are_at_cosine_distance_one_among_candidates(precision):
 
 
 def test_exact_search_is_cheaper_for_few_rows_only():
-    assert _search._exact_is_cheaper(1_000, 50)
-    assert _search._exact_is_cheaper(10_000, 768)
-    assert not _search._exact_is_cheaper(200_000, 768)
-    assert not _search._exact_is_cheaper(1_000_000, 2)
+    assert _search._exact_is_cheaper(1_000, 50, 1_000)
+    assert _search._exact_is_cheaper(10_000, 768, 10_000)
+    assert not _search._exact_is_cheaper(200_000, 768, 200_000)
+    assert not _search._exact_is_cheaper(1_000_000, 2, 1_000_000)
     for n_features in (2, 100, 3000):
-        sizes = 10.0 ** np.arange(1, 8)
-        cheaper = [_search._exact_is_cheaper(int(size), n_features) for size in sizes]
+        sizes = 10 ** np.arange(1, 8)
+        cheaper = [_search._exact_is_cheaper(size, n_features, size) for size in sizes]
         assert cheaper == sorted(cheaper, reverse=True)
+
+
+def test_exact_search_is_cheaper_among_few_candidates():
+    assert _search._exact_is_cheaper(200_000, 100, 10_000)
+    assert not _search._exact_is_cheaper(200_000, 100, 200_000)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skdiffusion_label.noise_model import (
+    centered_evidence,
+    deconvolved,
+    posterior,
+    posterior_of_given,
+    timestep_of_evidence,
+)
+
+
+def even_noise(n_classes, noise_rate):
+    """Return the matrix that moves a share ``noise_rate`` of labels to any other class."""
+    matrix = np.full((n_classes, n_classes), noise_rate / (n_classes - 1))
+    np.fill_diagonal(matrix, 1 - noise_rate)
+    return matrix
+
+
+def pair_flips(n_classes, noise_rate):
+    """Return the matrix that moves a share ``noise_rate`` of labels to the next class."""
+    identity = np.eye(n_classes)
+    return (1 - noise_rate) * identity + noise_rate * np.roll(identity, 1, axis=1)
+
+
+def random_proba(n_samples=200, n_classes=4, seed=0):
+    return np.random.default_rng(seed).dirichlet(np.full(n_classes, 0.5), size=n_samples)
+
+
+# Tracing probabilities of given labels back to the true ones
+
+
+def test_without_noise_nothing_is_traced_back():
+    proba = random_proba()
+    assert_allclose(deconvolved(proba, np.eye(4)), proba, atol=1e-12)
+
+
+@pytest.mark.parametrize("matrix", [even_noise(4, 0.4), pair_flips(4, 0.4)], ids=["even", "pair"])
+def test_what_the_noise_made_of_certain_rows_is_traced_back_to_them(matrix):
+    codes = np.arange(40) % 4
+    given = matrix[codes]
+    truth = deconvolved(given, matrix)
+    assert_allclose(truth.sum(axis=1), 1)
+    assert (truth.argmax(axis=1) == codes).all()
+    # Ten rounds come close, and no further than the noise would hide.
+    assert truth.max(axis=1).min() > 0.9 > 0.6 >= given.max(axis=1).max()
+
+
+@pytest.mark.parametrize("matrix", [even_noise(4, 0.4), pair_flips(4, 0.3)], ids=["even", "pair"])
+def test_traced_back_probabilities_are_nearer_to_the_truth(matrix):
+    truth = random_proba()
+    given = truth @ matrix
+    traced = deconvolved(given, matrix)
+
+    def error(proba):
+        return np.abs(proba @ matrix - given).sum(axis=1).mean()
+
+    # Richardson's rounds raise the likelihood of what is to be explained.
+    assert error(traced) < 0.2 * error(given)
+    assert np.abs(traced - truth).mean() < 0.6 * np.abs(given - truth).mean()
+
+
+def test_noise_that_forgets_the_class_leaves_what_was_said():
+    proba = random_proba()
+    assert_allclose(deconvolved(proba, np.full((4, 4), 0.25)), proba, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_truth_has_the_type_of_the_probabilities(dtype):
+    assert deconvolved(random_proba().astype(dtype), even_noise(4, 0.3)).dtype == dtype
+
+
+# Bayes' rule
+
+
+def test_posterior_is_bayes_rule():
+    proba, likelihood = random_proba(), np.random.default_rng(1).random((200, 4))
+    expected = [p * q / (p * q).sum() for p, q in zip(proba, likelihood, strict=True)]
+    assert_allclose(posterior(proba, likelihood), expected)
+
+
+def test_label_that_no_class_can_have_been_given_leaves_the_decision_to_the_features():
+    proba = np.array([[0.7, 0.3, 0.0], [0.7, 0.3, 0.0]])
+    likelihood = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    assert_allclose(posterior(proba, likelihood), [[0.7, 0.3, 0.0], [0.0, 1.0, 0.0]])
+
+
+def test_posterior_of_given_takes_the_column_of_the_given_label():
+    proba, matrix = random_proba(), pair_flips(4, 0.4)
+    y_codes = np.arange(200) % 4
+    found = posterior_of_given(proba, y_codes, matrix)
+    assert_array_equal(found, posterior(proba, matrix.T[y_codes]))
+    # The true class is that of the label or the one before, and no other.
+    rows = np.arange(200)
+    assert_allclose(found[rows, y_codes] + found[rows, y_codes - 1], 1)
+
+
+# How much a given label says, as evidence of a diffused one
+
+
+def test_evidence_beside_the_given_label_is_zero_in_the_mean():
+    likelihood = np.random.default_rng(0).random((50, 5))
+    y_codes = np.arange(50) % 5
+    evidence = centered_evidence(likelihood, y_codes)
+    own = evidence[np.arange(50), y_codes]
+    assert_allclose(evidence.sum(axis=1) - own, 0, atol=1e-12)
+    # Differences between classes are those of the logarithms.
+    assert_allclose(np.diff(evidence, axis=1), np.diff(np.log(likelihood), axis=1), atol=1e-12)
+
+
+def test_evidence_does_not_depend_on_the_unit_of_the_likelihood():
+    likelihood, y_codes = 0.1 + random_proba(), np.arange(200) % 4
+    evidence = centered_evidence(likelihood, y_codes)
+    assert_allclose(centered_evidence(7 * likelihood, y_codes), evidence, atol=1e-12)
+
+
+def test_evidence_of_even_noise_is_the_log_odds_of_the_given_label():
+    matrix = even_noise(5, 0.4)
+    evidence = centered_evidence(matrix.T, np.arange(5))
+    assert_allclose(evidence, np.log(0.6 / 0.1) * np.eye(5), atol=1e-12)
+
+
+def test_likelihood_of_zero_is_finite_evidence():
+    evidence = centered_evidence(np.eye(3), np.arange(3))
+    assert np.isfinite(evidence).all()
+    assert (evidence.diagonal() > 50).all()
+
+
+def test_single_class_is_finite_evidence():
+    assert np.isfinite(centered_evidence(np.ones((4, 1)), np.zeros(4, dtype=int))).all()
+
+
+LOG_ODDS = 10.0 ** -np.linspace(-2, 4, 601)  # from 100 to 1e-4
+
+
+@pytest.mark.parametrize("noise_rate", [0.1, 0.4, 0.6])
+def test_timestep_has_the_log_odds_of_the_given_label(noise_rate):
+    t = timestep_of_evidence(even_noise(5, noise_rate), LOG_ODDS)
+    expected = np.log((1 - noise_rate) / (noise_rate / 4))
+    assert LOG_ODDS[t] == pytest.approx(expected, rel=0.012)  # half the distance of timesteps
+
+
+def test_noisier_labels_start_later():
+    matrices = [even_noise(5, noise_rate) for noise_rate in (0.01, 0.1, 0.3, 0.6, 0.79)]
+    timesteps = [timestep_of_evidence(matrix, LOG_ODDS) for matrix in matrices]
+    assert timesteps == sorted(set(timesteps))
+
+
+@pytest.mark.parametrize("noise_rate", [0.8, 0.95])
+def test_label_of_five_classes_that_says_nothing_or_the_contrary_starts_at_the_end(noise_rate):
+    assert timestep_of_evidence(even_noise(5, noise_rate), LOG_ODDS) == 600
+
+
+def test_label_of_a_single_class_starts_at_the_end():
+    assert timestep_of_evidence(np.ones((1, 1)), LOG_ODDS) == 600
