@@ -90,8 +90,8 @@ class LRADiffusionClassifier(
     prior : classifier, "auto" or None, default="auto"
         Prior guess of the label, the mean of the forward process; predicted logits are added to
         its logarithm. "auto": a linear model and forests of the given labels, pooled through the
-        estimated noise. Of a classifier, a clone is fitted on features and given labels, without
-        sample weights. The diffusion learns from guesses for rows that the prior has not seen.
+        estimated noise, where logits are predicted; none elsewhere. Of a classifier, a clone is
+        fitted on features and given labels, without sample weights. The diffusion learns from guesses for rows that the prior has not seen.
     max_iter : int or "auto", default="auto"
         Number of epochs. "auto": enough for 500 updates, within 3 and 200.
     batch_size : int, default=256
@@ -341,7 +341,7 @@ class LRADiffusionClassifier(
         self._local_noise = judged.local_noise
         self.label_trust_ = self._local_noise.trust
         self.prior_, inputs = fit_condition(
-            self.prior, features, standardized, models, retrieval, rows, joint, random_state
+            self, features, standardized, models, retrieval, rows, joint, random_state
         )
 
         generator = make_generator(random_state)

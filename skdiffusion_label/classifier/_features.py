@@ -6,6 +6,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from skdiffusion_label.classifier._inputs import DenoiserInputs
+from skdiffusion_label.classifier._network import has_prior
 from skdiffusion_label.classifier._prior import fit_prior
 from skdiffusion_label.classifier._validation import check_dense, check_rows
 
@@ -49,11 +50,12 @@ def fit_scaler(features, rows):
     return StandardScaler().fit(features, sample_weight=is_trained)
 
 
-def fit_condition(prior, features, standardized, models, retrieval, rows, joint, random_state):
+def fit_condition(estimator, features, standardized, models, retrieval, rows, joint, random_state):
     """Return the fitted prior or None, and what the denoiser sees of the training rows."""
     raw = None if joint is None else joint.inputs
-    if prior is None:
+    if not has_prior(estimator):
         return None, DenoiserInputs(standardized, raw=raw)
+    prior = estimator.prior
     if isinstance(prior, str):  # "auto"
         votes = retrieval.judgements.get("supervised", [])
         prior, means = models.pooled(retrieval.bank, votes, rows, draw_seed(random_state))

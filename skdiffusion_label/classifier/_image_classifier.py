@@ -60,7 +60,8 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
             learning_rate, weight_decay, label_weighting, validation_fraction, n_iter_no_change, \
             class_weight, warm_start, n_sampling_steps, n_draws, device, random_state, n_jobs, \
             verbose
-        As for :class:`LRADiffusionClassifier`.
+        As for :class:`LRADiffusionClassifier`; but there is no ``prior`` by default: the encoder is
+        to learn what the features lack.
 
     Attributes
     ----------
@@ -114,7 +115,7 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
         n_timesteps=20,
         noise_schedule="linear",
         prediction_type="logits",
-        prior="auto",
+        prior=None,
         max_iter="auto",
         batch_size=256,
         learning_rate=3e-3,

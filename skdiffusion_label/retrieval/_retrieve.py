@@ -27,7 +27,7 @@ class Retrieval:
     neighbors : ndarray of shape (n_samples, n_neighbors)
         Indices, the nearest first.
     votes : ndarray of shape (n_samples, n_classes), dtype=float32
-        What their labels sum up to.
+        What their labels sum up to; those of the fewer ones where two numbers were asked.
     space : str
         Where neighbors were looked up: "features", "standardized", "supervised" or "given".
     judgements : dict of str to list of ndarray of shape (n_samples, n_classes), dtype=float32
@@ -123,10 +123,15 @@ def retrieve(
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
     votes, judgements, losses = {}, {}, {}
     for name, nearest in found.items():
-        judgements[name] = []
-        for number in numbers:
-            votes[name] = count_votes(nearest[:, :number], y_codes, n_classes, sample_weight)
-            judgements[name].append(vote_proba(votes[name], class_sizes, number))
+        counted = [
+            count_votes(nearest[:, :number], y_codes, n_classes, sample_weight)
+            for number in numbers
+        ]
+        votes[name] = counted[0]
+        judgements[name] = [
+            vote_proba(those, class_sizes, number)
+            for those, number in zip(counted, numbers, strict=True)
+        ]
         own = judgements[name][-1][has_vote, y_codes[has_vote]]
         losses[name] = -np.average(np.log(own), weights=weight[has_vote])
     bank = None
