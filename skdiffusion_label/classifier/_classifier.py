@@ -91,7 +91,8 @@ class LRADiffusionClassifier(
         Prior guess of the label, the mean of the forward process; predicted logits are added to
         its logarithm. "auto": a linear model and forests of the given labels, pooled through the
         estimated noise, where logits are predicted; none elsewhere. Of a classifier, a clone is
-        fitted on features and given labels, without sample weights. The diffusion learns from guesses for rows that the prior has not seen.
+        fitted on features and given labels, without sample weights. The diffusion learns from
+        guesses for rows that the prior has not seen.
     max_iter : int or "auto", default="auto"
         Number of epochs. "auto": enough for 500 updates, within 3 and 200.
     batch_size : int, default=256

@@ -95,7 +95,8 @@ def retrieve(
     -------
     Retrieval
     """
-    has_vote = np.ones(len(y_codes), dtype=bool) if sample_weight is None else sample_weight > 0
+    weight = np.ones(len(y_codes), np.float32) if sample_weight is None else sample_weight
+    has_vote = weight > 0
     supervised = bhattacharyya_space(log_proba)
     if neighbors is not None:
         found, numbers, is_candidate = {"given": neighbors}, [neighbors.shape[1]], has_vote
@@ -103,11 +104,10 @@ def retrieve(
         is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
         numbers = numbers_of_neighbors(n_neighbors, np.count_nonzero(is_candidate), n_classes)
         points = {"features": features, "standardized": standardized, "supervised": supervised}
-        if space != "auto":
-            points = {space: points[space]}
-        else:
-            plain = choose_space(
-                {name: points[name] for name in ("features", "standardized")},
+        if space == "auto":
+            plain = {name: points[name] for name in ("features", "standardized")}
+            space = choose_space(
+                plain,
                 numbers[-1],
                 y_codes,
                 n_classes,
@@ -115,30 +115,25 @@ def retrieve(
                 is_candidate=is_candidate,
                 sample_weight=sample_weight,
             )
-            points = {plain: points[plain], "supervised": supervised}
-        options = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
-        options |= {"random_state": random_state, "n_jobs": n_jobs}
-        found = {name: find_neighbors(p, numbers[-1], **options) for name, p in points.items()}
-    weight = has_vote.astype(np.float32) if sample_weight is None else sample_weight
+            points = {space: points[space], "supervised": supervised}
+        else:
+            points = {space: points[space]}
+        search = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
+        search |= {"random_state": random_state, "n_jobs": n_jobs}
+        found = {name: find_neighbors(p, numbers[-1], **search) for name, p in points.items()}
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
     votes, judgements, losses = {}, {}, {}
     for name, nearest in found.items():
-        counted = [
-            count_votes(nearest[:, :number], y_codes, n_classes, sample_weight)
-            for number in numbers
-        ]
+        some = [nearest[:, :number] for number in numbers]
+        counted = [count_votes(those, y_codes, n_classes, sample_weight) for those in some]
         votes[name] = counted[0]
-        judgements[name] = [
-            vote_proba(those, class_sizes, number)
-            for those, number in zip(counted, numbers, strict=True)
-        ]
+        pairs = zip(counted, numbers, strict=True)
+        judgements[name] = [vote_proba(counts, class_sizes, number) for counts, number in pairs]
         own = judgements[name][-1][has_vote, y_codes[has_vote]]
         losses[name] = -np.average(np.log(own), weights=weight[has_vote])
-    bank = None
-    if "supervised" in found:
-        candidates = supervised[is_candidate]
-        bank = VoteBank(candidates, y_codes[is_candidate], weight[is_candidate], numbers)
     space = min(losses, key=losses.get)
+    asked = supervised[is_candidate], y_codes[is_candidate], weight[is_candidate]
+    bank = VoteBank(*asked, numbers) if "supervised" in found else None
     return Retrieval(found[space], votes[space], space, judgements, bank)
 
 
