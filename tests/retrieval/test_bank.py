@@ -19,9 +19,9 @@ METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 # Who may be a neighbor
 
 
-def test_all_of_ten_thousand_rows_are_candidates():
-    has_vote = np.arange(12_000) >= 2000
-    is_candidate = draw_candidates(np.arange(12_000) % 3, 3, has_vote)
+def test_all_of_five_thousand_rows_are_candidates():
+    has_vote = np.arange(7_000) >= 2000
+    is_candidate = draw_candidates(np.arange(7_000) % 3, 3, has_vote)
     np.testing.assert_array_equal(is_candidate, has_vote)
 
 
@@ -30,23 +30,23 @@ def test_number_of_candidates_of_many_rows_is_bounded():
     y_codes = rng.choice(4, p=[0.4, 0.3, 0.2, 0.1], size=40_000)
     has_vote = rng.random(40_000) < 0.9
     is_candidate = draw_candidates(y_codes, 4, has_vote)
-    assert is_candidate.sum() == 10_000
+    assert is_candidate.sum() == 5_000
     assert has_vote[is_candidate].all()
     # Each class takes part by its frequency, with four standard errors.
-    frequencies = np.bincount(y_codes[is_candidate]) / 10_000
-    np.testing.assert_allclose(frequencies, [0.4, 0.3, 0.2, 0.1], atol=4 * (0.25 / 10_000) ** 0.5)
+    frequencies = np.bincount(y_codes[is_candidate]) / 5_000
+    np.testing.assert_allclose(frequencies, [0.4, 0.3, 0.2, 0.1], atol=4 * (0.25 / 5_000) ** 0.5)
 
 
 def test_rare_classes_keep_their_rows():
     y_codes = np.zeros(30_000, dtype=np.int64)
     y_codes[:20] = 1  # all of them
-    y_codes[20:120] = 2  # fifty of them
+    y_codes[20:320] = 2  # 130 of them
     has_vote = np.arange(30_000) % 10 > 0
     is_candidate = draw_candidates(y_codes, 4, has_vote)
     n_candidates = np.bincount(y_codes[is_candidate], minlength=4)
     assert n_candidates[1] == 18
-    assert n_candidates[2] == 50
-    assert 10_000 <= is_candidate.sum() <= 10_000 + 18 + 50
+    assert n_candidates[2] == 130
+    assert 5_000 <= is_candidate.sum() <= 5_000 + 18 + 130
     assert has_vote[is_candidate].all()
 
 

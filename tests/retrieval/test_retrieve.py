@@ -115,7 +115,7 @@ def test_few_neighbors_are_the_nearest_of_many():
     for judgement, number in ((few, 10), (many, 50)):
         votes = count_votes(found.neighbors[:, :number], given, 3)
         np.testing.assert_array_equal(judgement, vote_proba(votes, sizes, number))
-    np.testing.assert_array_equal(found.votes.sum(axis=1), 50)
+    np.testing.assert_array_equal(found.votes.sum(axis=1), 10)
 
 
 def test_own_label_has_no_part_in_a_judgement():
@@ -159,8 +159,8 @@ def test_many_rows_are_asked_about_the_candidates_alone(monkeypatch):
     assert len(found.bank.points) == 200
     given = arguments[3]
     sizes = np.bincount(given[is_candidate])
-    expected = vote_proba(found.votes, sizes, 50)
-    np.testing.assert_array_equal(found.judgements[found.space][-1], expected)
+    expected = vote_proba(found.votes, sizes, 10)
+    np.testing.assert_array_equal(found.judgements[found.space][0], expected)
 
 
 def test_no_space_is_chosen_where_one_is_given(monkeypatch):
@@ -265,8 +265,9 @@ def test_few_rows_of_positive_weight_are_enough(n_candidates):
     weight = np.zeros(30, dtype=np.float32)
     weight[5 : 5 + n_candidates] = 1
     found = retrieve(*arguments, sample_weight=weight)
+    few, *_ = numbers_of_neighbors("auto", n_candidates, 3)
     assert found.neighbors.shape == (30, n_candidates - 1)
-    np.testing.assert_array_equal(found.votes.sum(axis=1), found.neighbors.shape[1])
+    np.testing.assert_array_equal(found.votes.sum(axis=1), few)
 
 
 @pytest.mark.parametrize("informative", ["features", "supervised"])
@@ -287,14 +288,15 @@ def test_class_whose_rows_all_have_weight_zero_does_not_blind_the_choice_of_the_
 def test_few_rows_are_enough(n_samples):
     (features, standardized, log_proba, *_), _ = problem(n_samples)
     found = retrieve(features, standardized, log_proba, np.arange(n_samples) % 2, 3)
+    few, *_ = numbers_of_neighbors("auto", n_samples, 3)
     assert found.neighbors.shape == (n_samples, n_samples - 1)
-    np.testing.assert_array_equal(found.votes.sum(axis=1), found.neighbors.shape[1])
+    np.testing.assert_array_equal(found.votes.sum(axis=1), few)
 
 
 def test_single_class_is_no_obstacle():
     (features, standardized, *_), _ = problem(30)
     found = retrieve(features, standardized, np.zeros((30, 1)), np.zeros(30, dtype=np.int64), 1)
-    np.testing.assert_array_equal(found.votes, np.full((30, 1), found.neighbors.shape[1]))
+    np.testing.assert_array_equal(found.votes, np.full((30, 1), 10))
     for judgement in found.judgements["supervised"]:
         np.testing.assert_array_equal(judgement, np.ones((30, 1)))
 
