@@ -26,7 +26,14 @@ from torch.utils.checkpoint import checkpoint
 from skdiffusion_label import LRADiffusionImageClassifier
 from skdiffusion_label.embedding import UnreadableImageError
 
-FAST = {"hidden_size": 32, "max_iter": 3, "batch_size": 64, "random_state": 0}
+FAST = {
+    "label_aggregation": "vote",
+    "n_neighbors": 3,
+    "hidden_size": 32,
+    "max_iter": 3,
+    "batch_size": 64,
+    "random_state": 0,
+}
 
 
 class MeanColor(TransformerMixin, BaseEstimator):
