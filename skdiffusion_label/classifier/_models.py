@@ -1,7 +1,7 @@
 """Models of given labels that judge new rows too: linear, neighbors in its space, and forests."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -105,13 +105,12 @@ class FittedModels:
         judgements = np.stack([linear, *bank_judgements, *of_forests])
         pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
         n_others = len(judgements) - len(of_forests)
-        pool.weights[:, :n_others] *= _SHARE_OF_LEARNABLE
-        means = pool.truth(judgements)
-        is_heard = pool.weights[pool.likely > _LEAST_WEIGHT].max(axis=0) > _LEAST_WEIGHT
+        weights = pool.weights.copy()
+        weights[:, :n_others] *= _SHARE_OF_LEARNABLE
+        means = replace(pool, weights=weights).truth(judgements)
+        is_heard = weights[pool.likely > _LEAST_WEIGHT].max(axis=0) > _LEAST_WEIGHT
         is_heard[:n_others] = True
-        pool = Pool(
-            pool.weights[:, is_heard], pool.transitions, pool.likely, pool.evidence_of_noise
-        )
+        pool = replace(pool, weights=weights[:, is_heard])
         forests = tuple(itertools.compress(self.forests, is_heard[n_others:]))
         model_pool = ModelPool(
             rows.classes, self.scaler, self.discriminant, bank, forests, self.frequencies, pool

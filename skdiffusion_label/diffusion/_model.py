@@ -66,11 +66,10 @@ class LabelDiffusion(nn.Module):
         if self.prediction_type == "epsilon":
             return weights @ (noise - output).square().mean(dim=1)
         evidence = label_evidence(y_t, t, self.schedule, prior_mean)
-        if self.prediction_type == "logits" and prior_mean is not None:
-            output = output + prior_mean.clamp(min=_LEAST_PRIOR).log()
         target = (label_distributions.clamp(min=_LEAST_PROBABILITY).log() + evidence).softmax(dim=1)
         if self.prediction_type == "logits":
-            return weights @ cross_entropy(output + evidence, target, reduction="none")
+            logits = _after_prior(output, prior_mean) + evidence
+            return weights @ cross_entropy(logits, target, reduction="none")
         return weights @ (target - output).square().mean(dim=1)
 
     def predict_label(
@@ -80,9 +79,7 @@ class LabelDiffusion(nn.Module):
         output = self.denoiser(y_t, t, condition)
         if self.prediction_type == "logits":
             evidence = label_evidence(y_t, t, self.schedule, prior_mean)
-            if prior_mean is not None:
-                output = output + prior_mean.clamp(min=_LEAST_PRIOR).log()
-            return (output + evidence).softmax(dim=-1)
+            return (_after_prior(output, prior_mean) + evidence).softmax(dim=-1)
         if self.prediction_type == "epsilon":
             output = label_from_noise(y_t, output, t, self.schedule, prior_mean)
         return output.clamp(0, 1)
@@ -117,3 +114,10 @@ class LabelDiffusion(nn.Module):
             return self.predict_label(y_t, t, condition, prior_mean)
 
         return ddim_steps(predict_label, y_t, timesteps, self.schedule, prior_mean)
+
+
+def _after_prior(output: Tensor, prior_mean: Tensor | None) -> Tensor:
+    """Return class logits: the denoiser's output corrects the logarithm of the prior guess."""
+    if prior_mean is None:
+        return output
+    return output + prior_mean.clamp(min=_LEAST_PRIOR).log()
