@@ -2,25 +2,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from skdiffusion_label.label_noise import pair_transition, uniform_transition
 from skdiffusion_label.noise_model._confusion import (
     clear_transitions,
     expected_counts,
     one_rate,
     shrunk_transition,
 )
-
-
-def even_noise(n_classes, noise_rate):
-    """Return the matrix that moves a share ``noise_rate`` of labels to any other class."""
-    matrix = np.full((n_classes, n_classes), noise_rate / (n_classes - 1))
-    np.fill_diagonal(matrix, 1 - noise_rate)
-    return matrix
-
-
-def pair_flips(n_classes, noise_rate):
-    """Return the matrix that moves a share ``noise_rate`` of labels to the next class."""
-    identity = np.eye(n_classes)
-    return (1 - noise_rate) * identity + noise_rate * np.roll(identity, 1, axis=1)
 
 
 def draw(proba, rng):
@@ -47,7 +35,7 @@ def test_counts_are_summed_by_true_and_given_label():
 def test_one_rate_keeps_the_share_of_right_labels():
     counts = np.array([[8.0, 1, 1], [5, 5, 0], [2, 2, 6]])
     matrix = one_rate(counts)
-    assert_allclose(matrix, even_noise(3, 11 / 30))
+    assert_allclose(matrix, uniform_transition(3, 11 / 30))
     assert_allclose(one_rate(counts * 7), matrix)
 
 
@@ -65,20 +53,20 @@ def test_class_without_counts_gets_the_common_rate_and_a_large_class_its_own():
 def test_even_noise_is_counted_among_clear_rows(noise_rate, n_classes, seed):
     if n_classes == 2 and noise_rate > 0.4:
         noise_rate = 0.3  # of two classes, more than half wrong are the other way round
-    matrix = even_noise(n_classes, noise_rate)
+    matrix = uniform_transition(n_classes, noise_rate)
     proba, given = simulate(matrix, seed=seed)
     rate, by_class = clear_transitions(proba, given, np.ones(4000))
     # Four standard errors of a share among 1,200 rows are .057 at most; twice it is .03.
     assert rate.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
     assert by_class.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
-    assert_allclose(rate, even_noise(n_classes, 1 - rate[0, 0]))
+    assert_allclose(rate, uniform_transition(n_classes, 1 - rate[0, 0]))
 
 
 @pytest.mark.parametrize("noise_rate", [0.2, 0.4])
 @pytest.mark.parametrize("n_classes", [4, 10])
 @pytest.mark.parametrize("seed", range(3))
 def test_pair_flips_are_counted_among_clear_rows(noise_rate, n_classes, seed):
-    proba, given = simulate(pair_flips(n_classes, noise_rate), seed=seed)
+    proba, given = simulate(pair_transition(n_classes, noise_rate), seed=seed)
     rate, by_class = clear_transitions(proba, given, np.ones(4000))
     assert rate.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
     assert by_class.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
@@ -88,7 +76,7 @@ def test_pair_flips_are_counted_among_clear_rows(noise_rate, n_classes, seed):
 
 
 def test_rows_that_are_torn_are_not_counted():
-    proba, given = simulate(even_noise(4, 0.2))
+    proba, given = simulate(uniform_transition(4, 0.2))
     torn = np.sort(proba, axis=1)[:, -1] - np.sort(proba, axis=1)[:, -2] < 0.5
     other = np.where(torn, (given + 1) % 4, given)
     found, same = (clear_transitions(proba, labels, np.ones(4000)) for labels in (given, other))
@@ -100,11 +88,11 @@ def test_all_rows_of_a_class_of_few_are_counted():
     proba = np.array([[0.9, 0.1]] * 5 + [[0.2, 0.8]] * 5)
     given = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 0])
     rate, _ = clear_transitions(proba, given, np.ones(10))
-    assert_allclose(rate, even_noise(2, 0.3))
+    assert_allclose(rate, uniform_transition(2, 0.3))
 
 
 def test_rows_count_by_their_weight_and_not_at_all_without():
-    proba, given = simulate(even_noise(4, 0.2))
+    proba, given = simulate(uniform_transition(4, 0.2))
     rng = np.random.default_rng(1)
     weight = (rng.random(4000) < 0.5).astype(float)
     kept = weight > 0
@@ -117,7 +105,7 @@ def test_rows_count_by_their_weight_and_not_at_all_without():
     weight = np.where(np.arange(10) < 5, 3.0, 1.0)
     proba = np.array([[0.9, 0.1]] * 10)
     rate, _ = clear_transitions(proba, (np.arange(10) >= 5).astype(int), weight)
-    assert_allclose(rate, even_noise(2, 0.25))
+    assert_allclose(rate, uniform_transition(2, 0.25))
 
 
 def test_single_class_has_no_noise():
@@ -126,6 +114,6 @@ def test_single_class_has_no_noise():
 
 
 def test_judge_is_left_as_it_is():
-    proba, given = simulate(even_noise(4, 0.2), 100)
+    proba, given = simulate(uniform_transition(4, 0.2), 100)
     proba.flags.writeable = False
     clear_transitions(proba, given, np.ones(100))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skdiffusion_label.label_noise import pair_transition, uniform_transition
 from skdiffusion_label.noise_model import (
     LocalNoise,
     Pool,
@@ -13,19 +14,6 @@ from skdiffusion_label.noise_model import (
 
 # Log-odds below which a cleaner replaces no labels.
 MIN_EVIDENCE = 1.7
-
-
-def even_noise(n_classes, noise_rate):
-    """Return the matrix that moves a share ``noise_rate`` of labels to any other class."""
-    matrix = np.full((n_classes, n_classes), noise_rate / (n_classes - 1))
-    np.fill_diagonal(matrix, 1 - noise_rate)
-    return matrix
-
-
-def pair_flips(n_classes, noise_rate):
-    """Return the matrix that moves a share ``noise_rate`` of labels to the next class."""
-    identity = np.eye(n_classes)
-    return (1 - noise_rate) * identity + noise_rate * np.roll(identity, 1, axis=1)
 
 
 def draw(proba, rng):
@@ -72,11 +60,11 @@ def accuracy(proba, codes):
 @pytest.mark.parametrize(
     ("matrix", "tolerance"),
     [
-        (even_noise(4, 0.4), 0.08),
-        (even_noise(10, 0.4), 0.08),
-        (even_noise(4, 0.2), 0.08),
-        (pair_flips(4, 0.4), 0.08),
-        (pair_flips(10, 0.4), 0.15),  # a hundred labels of a class
+        (uniform_transition(4, 0.4), 0.08),
+        (uniform_transition(10, 0.4), 0.08),
+        (uniform_transition(4, 0.2), 0.08),
+        (pair_transition(4, 0.4), 0.08),
+        (pair_transition(10, 0.4), 0.15),  # a hundred labels of a class
     ],
     ids=["even", "even of ten", "little", "pair", "pair of ten"],
 )
@@ -94,7 +82,7 @@ def test_pool_finds_noise_by_class_and_the_true_labels(matrix, tolerance, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_pool_sees_through_pair_flips_where_its_judges_do_not(seed):
-    true, given, judgements = simulate(pair_flips(5, 0.45), seed=seed)
+    true, given, judgements = simulate(pair_transition(5, 0.45), seed=seed)
     truth = fit_pool(judgements, given).truth(judgements)
     assert accuracy(judgements.mean(axis=0), true) < 0.85
     assert accuracy(truth, true) > 0.98
@@ -153,7 +141,7 @@ def test_pool_of_diverse_judges_is_better_than_each(seed):
 
 
 def test_judge_that_is_better_weighs_more():
-    true, given, judgements = simulate(even_noise(4, 0.2), judges=((10, 0.9), (10, 0.35)))
+    true, given, judgements = simulate(uniform_transition(4, 0.2), judges=((10, 0.9), (10, 0.35)))
     pool = fit_pool(judgements, given)
     better, worse = pool.weights[pool.likely.argmax()]
     assert better > 2 * worse
@@ -161,7 +149,7 @@ def test_judge_that_is_better_weighs_more():
 
 
 def test_uniform_judge_changes_nothing():
-    _, given, judgements = simulate(pair_flips(4, 0.4))
+    _, given, judgements = simulate(pair_transition(4, 0.4))
     with_uniform = np.concatenate([judgements, np.full((1, 1000, 4), 0.25)])
     alone, together = fit_pool(judgements, given), fit_pool(with_uniform, given)
     # Rounding and the end of the search, which has one weight more.
@@ -184,7 +172,7 @@ def test_judge_at_random_gets_no_weight(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_judge_at_random_hides_neither_noise_nor_truth(seed):
-    true, given, judgements = simulate(pair_flips(4, 0.4), seed=seed)
+    true, given, judgements = simulate(pair_transition(4, 0.4), seed=seed)
     at_random = np.random.default_rng(seed).dirichlet(np.ones(4), size=(1, 1000))
     more = np.concatenate([judgements, at_random])
     alone, together = fit_pool(judgements, given), fit_pool(more, given)
@@ -223,7 +211,7 @@ def test_truth_is_a_product_of_powers_averaged_over_noise_models():
 
 
 def test_noise_models_are_distributions_and_none_comes_first():
-    _, given, judgements = simulate(pair_flips(4, 0.4))
+    _, given, judgements = simulate(pair_transition(4, 0.4))
     pool = fit_pool(judgements, given)
     assert pool.likely.sum() == pytest.approx(1)
     assert (pool.weights >= 0).all()
@@ -242,7 +230,7 @@ def test_noise_models_are_distributions_and_none_comes_first():
 
 
 def test_order_of_the_rows_does_not_matter():
-    _, given, judgements = simulate(pair_flips(4, 0.4))
+    _, given, judgements = simulate(pair_transition(4, 0.4))
     order = np.random.default_rng(1).permutation(1000)
     pool, shuffled = fit_pool(judgements, given), fit_pool(judgements[:, order], given[order])
     # Rows are split in two by their place: how likely models are may change, and how clear rows
@@ -251,7 +239,9 @@ def test_order_of_the_rows_does_not_matter():
     assert_allclose(shuffled.truth(judgements), pool.truth(judgements), atol=0.05)
 
 
-@pytest.mark.parametrize("matrix", [even_noise(4, 0.4), pair_flips(4, 0.4)], ids=["even", "pair"])
+@pytest.mark.parametrize(
+    "matrix", [uniform_transition(4, 0.4), pair_transition(4, 0.4)], ids=["even", "pair"]
+)
 def test_names_of_the_classes_do_not_matter(matrix):
     _, given, judgements = simulate(matrix)
     # Classes that tie are ordered by their names.
@@ -267,7 +257,7 @@ def test_names_of_the_classes_do_not_matter(matrix):
 
 
 def test_weight_counts_a_row_so_many_times():
-    true, given, judgements = simulate(pair_flips(4, 0.4))
+    true, given, judgements = simulate(pair_transition(4, 0.4))
     times = np.random.default_rng(0).integers(1, 4, size=1000)
     weighted = fit_pool(judgements, given, times.astype(float))
     repeated = fit_pool(judgements.repeat(times, axis=1), given.repeat(times))
@@ -280,15 +270,15 @@ def test_weight_counts_a_row_so_many_times():
 
 def test_rows_of_many_labels_count_by_their_weight():
     # Half of the rows are wrong in another way, and hardly count.
-    _, given, judgements = simulate(pair_flips(4, 0.4), n_samples=2000)
+    _, given, judgements = simulate(pair_transition(4, 0.4), n_samples=2000)
     weight = np.where(np.arange(2000) < 1000, 1.0, 1e-3)
     given[1000:] = (given[1000:] + 2) % 4
     pool = fit_pool(judgements, given, weight)
-    assert_allclose(pool.transition_matrix, pair_flips(4, 0.4), atol=0.08)
+    assert_allclose(pool.transition_matrix, pair_transition(4, 0.4), atol=0.08)
 
 
 def test_rows_of_weight_zero_might_as_well_be_missing():
-    _, given, judgements = simulate(pair_flips(4, 0.4))
+    _, given, judgements = simulate(pair_transition(4, 0.4))
     rng = np.random.default_rng(1)
     weight = (rng.random(1000) < 0.6).astype(float)
     kept = weight > 0
@@ -301,7 +291,7 @@ def test_rows_of_weight_zero_might_as_well_be_missing():
 
 
 def test_pool_repeats_itself_for_a_seed():
-    _, given, judgements = simulate(even_noise(4, 0.4), n_samples=300)
+    _, given, judgements = simulate(uniform_transition(4, 0.4), n_samples=300)
     first, same, other = (fit_pool(judgements, given, random_state=seed) for seed in (0, 0, 1))
     assert_array_equal(first.weights, same.weights)
     assert_array_equal(first.likely, same.likely)
@@ -309,7 +299,7 @@ def test_pool_repeats_itself_for_a_seed():
 
 
 def test_arguments_are_left_as_they_are():
-    _, given, judgements = simulate(even_noise(4, 0.4), n_samples=100)
+    _, given, judgements = simulate(uniform_transition(4, 0.4), n_samples=100)
     weight = np.ones(100)
     for array in (given, judgements, weight):
         array.flags.writeable = False
@@ -326,7 +316,7 @@ def test_single_class_is_certain():
     assert pool.evidence_of_noise == pytest.approx(0)
 
 
-@pytest.mark.parametrize("matrix", [even_noise(2, 0.3), np.array([[0.6, 0.4], [0.1, 0.9]])])
+@pytest.mark.parametrize("matrix", [uniform_transition(2, 0.3), np.array([[0.6, 0.4], [0.1, 0.9]])])
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_of_two_classes_is_found(matrix, seed):
     true, given, judgements = simulate(matrix, seed=seed)
@@ -336,7 +326,9 @@ def test_noise_of_two_classes_is_found(matrix, seed):
 
 
 def test_more_than_two_hundred_classes_have_one_noise_rate():
-    true, given, judgements = simulate(even_noise(201, 0.3), 2010, judges=((10, 0.9), (20, 0.8)))
+    true, given, judgements = simulate(
+        uniform_transition(201, 0.3), 2010, judges=((10, 0.9), (20, 0.8))
+    )
     pool = fit_pool(judgements, given)
     assert pool.transitions.shape == (3, 201, 201)
     for matrix in pool.transitions:
@@ -358,13 +350,13 @@ def test_few_rows_give_a_finite_pool(n_rows, n_classes):
 
 
 def test_class_without_rows_is_nobody_s_label():
-    true, given, judgements = simulate(even_noise(4, 0.4))
+    true, given, judgements = simulate(uniform_transition(4, 0.4))
     judgements = np.pad(judgements, ((0, 0), (0, 0), (0, 2)))
     pool = fit_pool(judgements, given)
     truth = pool.truth(judgements)
     assert accuracy(truth, true) > 0.99
     assert truth[:, 4:].max() < 0.02
-    assert_allclose(pool.transition_matrix[:4, :4], even_noise(4, 0.4), atol=0.08)
+    assert_allclose(pool.transition_matrix[:4, :4], uniform_transition(4, 0.4), atol=0.08)
 
 
 # Noise that goes by place
@@ -387,7 +379,7 @@ def test_without_noise_by_class_the_own_label_says_nothing():
 def test_where_noise_by_class_explains_all_the_own_label_counts_by_bayes_rule():
     # A judge that disagrees as often as the noise has it, or less.
     truth = random_proba()
-    matrix, y_codes = pair_flips(4, 0.4), truth.argmax(axis=1)
+    matrix, y_codes = pair_transition(4, 0.4), truth.argmax(axis=1)
     local_noise = fit_local_noise(truth, y_codes, matrix)
     assert_array_equal(local_noise.shares, 0)
     assert local_noise.trust == 1
@@ -397,7 +389,7 @@ def test_where_noise_by_class_explains_all_the_own_label_counts_by_bayes_rule():
 
 
 def test_likelihood_is_a_mixture_of_noise_by_class_and_by_place():
-    truth, matrix = random_proba(), even_noise(4, 0.3)
+    truth, matrix = random_proba(), uniform_transition(4, 0.3)
     y_codes = np.arange(400) % 4
     local_noise = LocalNoise(np.array([0.2, 0.5, 0.8]), np.array([0.9, 0.6, 0.3, 0.0]))
     likelihood = local_noise.likelihood(truth, y_codes, matrix)
@@ -415,7 +407,7 @@ def test_likelihood_is_a_mixture_of_noise_by_class_and_by_place():
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_share_is_the_disagreement_that_noise_by_class_leaves_unexplained(weighted):
-    truth, matrix = random_proba(), even_noise(4, 0.1)
+    truth, matrix = random_proba(), uniform_transition(4, 0.1)
     rng = np.random.default_rng(0)
     y_codes = draw(truth, rng)
     weight = rng.integers(0, 3, size=400).astype(float) if weighted else np.ones(400)
@@ -438,22 +430,22 @@ def test_share_is_the_disagreement_that_noise_by_class_leaves_unexplained(weight
 
 @pytest.mark.parametrize("seed", range(3))
 def test_labels_wrong_by_class_are_believed_and_labels_wrong_by_place_are_not(seed):
-    true, given, judgements = simulate(pair_flips(4, 0.4), seed=seed)
+    true, given, judgements = simulate(pair_transition(4, 0.4), seed=seed)
     pool = fit_pool(judgements, given)
     truth = pool.truth(judgements)
     assert fit_local_noise(truth, given, pool.transition_matrix).trust > 0.9
     second, first = np.argsort(truth, axis=1)[:, -2:].T
     margin = np.sort(truth, axis=1)[:, -1] - np.sort(truth, axis=1)[:, -2]
     by_place = np.where(margin < np.median(margin), second, first)
-    assert fit_local_noise(truth, by_place, even_noise(4, 0.01)).shares[:2].min() > 0.9
+    assert fit_local_noise(truth, by_place, uniform_transition(4, 0.01)).shares[:2].min() > 0.9
 
 
 def test_rows_of_weight_zero_do_not_count_for_local_noise():
     truth, y_codes = random_proba(), np.arange(400) % 4
     weight = (np.arange(400) % 3 > 0).astype(float)
     kept = weight > 0
-    found = fit_local_noise(truth, y_codes, even_noise(4, 0.3), weight)
-    alone = fit_local_noise(truth[kept], y_codes[kept], even_noise(4, 0.3))
+    found = fit_local_noise(truth, y_codes, uniform_transition(4, 0.3), weight)
+    alone = fit_local_noise(truth[kept], y_codes[kept], uniform_transition(4, 0.3))
     assert_allclose(found.margins, alone.margins)
     assert_allclose(found.shares, alone.shares)
 
@@ -462,7 +454,7 @@ def test_rows_of_weight_zero_do_not_count_for_local_noise():
 @pytest.mark.parametrize("n_classes", [1, 2, 6])
 def test_few_rows_and_classes_give_finite_local_noise(n_rows, n_classes):
     truth = random_proba(n_rows, n_classes)
-    matrix = even_noise(n_classes, 0.3) if n_classes > 1 else np.ones((1, 1))
+    matrix = uniform_transition(n_classes, 0.3) if n_classes > 1 else np.ones((1, 1))
     y_codes = np.arange(n_rows) % n_classes
     local_noise = fit_local_noise(truth, y_codes, matrix)
     assert 0 <= local_noise.trust <= 1
@@ -474,7 +466,7 @@ def test_judge_that_is_always_sure_is_compared_as_a_whole():
     # Margins that tie are not parted, and quarters without rows do not count.
     true = np.arange(400) % 4
     given = np.where(np.arange(400) % 10 < 4, (true + 1) % 4, true)
-    local_noise = fit_local_noise(np.eye(4)[true], given, pair_flips(4, 0.4))
+    local_noise = fit_local_noise(np.eye(4)[true], given, pair_transition(4, 0.4))
     assert_allclose(local_noise.shares, [1 - 160 / 160.5])
     assert_allclose(local_noise.share_of(np.eye(4)[true]), 1 - 160 / 160.5)
 

@@ -2,24 +2,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skdiffusion_label.label_noise import pair_transition, uniform_transition
 from skdiffusion_label.noise_model import (
     deconvolved,
     posterior,
     posterior_of_given,
 )
-
-
-def even_noise(n_classes, noise_rate):
-    """Return the matrix that moves a share ``noise_rate`` of labels to any other class."""
-    matrix = np.full((n_classes, n_classes), noise_rate / (n_classes - 1))
-    np.fill_diagonal(matrix, 1 - noise_rate)
-    return matrix
-
-
-def pair_flips(n_classes, noise_rate):
-    """Return the matrix that moves a share ``noise_rate`` of labels to the next class."""
-    identity = np.eye(n_classes)
-    return (1 - noise_rate) * identity + noise_rate * np.roll(identity, 1, axis=1)
 
 
 def random_proba(n_samples=200, n_classes=4, seed=0):
@@ -34,7 +22,9 @@ def test_without_noise_nothing_is_traced_back():
     assert_allclose(deconvolved(proba, np.eye(4)), proba, atol=1e-12)
 
 
-@pytest.mark.parametrize("matrix", [even_noise(4, 0.4), pair_flips(4, 0.4)], ids=["even", "pair"])
+@pytest.mark.parametrize(
+    "matrix", [uniform_transition(4, 0.4), pair_transition(4, 0.4)], ids=["even", "pair"]
+)
 def test_what_the_noise_made_of_certain_rows_is_traced_back_to_them(matrix):
     codes = np.arange(40) % 4
     given = matrix[codes]
@@ -45,7 +35,9 @@ def test_what_the_noise_made_of_certain_rows_is_traced_back_to_them(matrix):
     assert truth.max(axis=1).min() > 0.9 > 0.6 >= given.max(axis=1).max()
 
 
-@pytest.mark.parametrize("matrix", [even_noise(4, 0.4), pair_flips(4, 0.3)], ids=["even", "pair"])
+@pytest.mark.parametrize(
+    "matrix", [uniform_transition(4, 0.4), pair_transition(4, 0.3)], ids=["even", "pair"]
+)
 def test_traced_back_probabilities_are_nearer_to_the_truth(matrix):
     truth = random_proba()
     given = truth @ matrix
@@ -66,7 +58,7 @@ def test_noise_that_forgets_the_class_leaves_what_was_said():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_truth_has_the_type_of_the_probabilities(dtype):
-    assert deconvolved(random_proba().astype(dtype), even_noise(4, 0.3)).dtype == dtype
+    assert deconvolved(random_proba().astype(dtype), uniform_transition(4, 0.3)).dtype == dtype
 
 
 # Bayes' rule
@@ -85,7 +77,7 @@ def test_label_that_no_class_can_have_been_given_leaves_the_decision_to_the_feat
 
 
 def test_posterior_of_given_takes_the_column_of_the_given_label():
-    proba, matrix = random_proba(), pair_flips(4, 0.4)
+    proba, matrix = random_proba(), pair_transition(4, 0.4)
     y_codes = np.arange(200) % 4
     found = posterior_of_given(proba, y_codes, matrix)
     assert_array_equal(found, posterior(proba, matrix.T[y_codes]))
@@ -95,7 +87,7 @@ def test_posterior_of_given_takes_the_column_of_the_given_label():
 
 
 def test_one_rate_is_traced_back_as_any_matrix():
-    proba, matrix = random_proba(), even_noise(4, 0.3)
+    proba, matrix = random_proba(), uniform_transition(4, 0.3)
     almost = matrix.copy()
     almost[0, 1] += 1e-9  # no longer one rate
     assert_allclose(deconvolved(proba, matrix), deconvolved(proba, almost), atol=1e-6)
