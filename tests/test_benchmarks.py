@@ -318,7 +318,7 @@ def test_without_retrieval_diffusion_sees_the_given_labels():
 
 def test_what_has_no_diffusion_reads_through_the_noise_too():
     given, truth = blobs_task(is_redrawn=True).draw(0)
-    for model in (heads.PriorGuess(), heads.RetrievalVote(), heads.SoftLabelNetwork(max_iter=30)):
+    for model in (heads.JudgesAlone(), heads.RetrievalVote(), heads.SoftLabelNetwork(max_iter=30)):
         proba = model.fit(given.X_train, given.y_given).predict_proba(given.X_test)
         np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
         assert np.mean(proba.argmax(axis=1) == truth.y_test) > 0.9

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import dropout, log_softmax
 
 from skdiffusion_label import LRADiffusionClassifier
@@ -17,6 +16,7 @@ from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.diffusion import LabelDenoiser, TrainingSettings
 from skdiffusion_label.diffusion._training import learning_rate_factor, warmed_up_decay
 from skdiffusion_label.noise_model import deconvolved
+from skdiffusion_label.retrieval import bhattacharyya_space
 
 
 class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -38,19 +38,29 @@ class CleanedLogisticRegression(ClassifierMixin, BaseEstimator):
         return self.model_.predict_proba(X)
 
 
+class NetworkAlone(LRADiffusionClassifier):
+    """The diffusion without the judges in prediction; they make the labels that it learns."""
+
+    def fit(self, X, y):
+        """Fit, and forget the judges."""
+        super().fit(X, y)
+        self._judges = None
+        return self
+
+
 class WithoutRetrieval(LRADiffusionClassifier):
     """Diffusion on the given labels; of what neighbors and models say it learns nothing."""
 
-    def _judge(self, features, standardized, rows, random_state):
-        models, retrieval, judged = super()._judge(features, standardized, rows, random_state)
+    def _judge(self, features, inputs, rows, *others):
+        retrieval, judged, _, rows = super()._judge(features, inputs, rows, *others)
         given = np.eye(len(rows.classes), dtype=np.float32)[rows.y_codes]
-        return models, retrieval, replace(judged, labels=given)
+        return retrieval, replace(judged, labels=given), None, rows
 
 
-class PriorGuess(ClassifierMixin, BaseEstimator):
-    """The prior guess alone, which the denoiser would have corrected.
+class JudgesAlone(ClassifierMixin, BaseEstimator):
+    """Neighbors, linear model and forests, pooled through the noise; no diffusion.
 
-    Our classifier makes it; its network is trained for ``max_iter`` epochs and unused.
+    Our classifier fits them; its network is trained for ``max_iter`` epochs and unused.
     """
 
     def __init__(self, random_state=0, max_iter=1):
@@ -58,7 +68,7 @@ class PriorGuess(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
 
     def fit(self, X, y):
-        """Let our classifier fit its models of the given labels, and pool them."""
+        """Let our classifier fit its judges of the given labels."""
         self.chosen_ = LRADiffusionClassifier(
             max_iter=self.max_iter, random_state=self.random_state
         ).fit(X, y)
@@ -66,11 +76,18 @@ class PriorGuess(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X):
-        """Return the guess."""
-        return self.chosen_.prior_.predict_proba(X)
+        """Return what the judges say, with the network's weight given to them."""
+        judges = self.chosen_._judges
+        weights = judges.pool.weights.copy()
+        of_judges = weights[:, :-1].sum(axis=1, keepdims=True)
+        weights[:, :-1] *= weights.sum(axis=1, keepdims=True) / np.maximum(of_judges, 1e-12)
+        weights[:, -1] = 0
+        alone = replace(judges, pool=replace(judges.pool, weights=weights))
+        standardized = self.chosen_._scaler.transform(X)
+        return alone.truth(X, standardized, np.ones((len(X), len(self.classes_))))
 
 
-class RetrievalVote(PriorGuess):
+class RetrievalVote(JudgesAlone):
     """Retrieval alone: what the neighbors of a row say about its label.
 
     They are looked up in the class probabilities of the linear model, and their votes are traced
@@ -79,9 +96,9 @@ class RetrievalVote(PriorGuess):
 
     def predict_proba(self, X):
         """Look up the rows' neighbors among the training rows."""
-        guess = self.chosen_.prior_
-        standardized = guess.scaler.transform(X).astype(np.float32)
-        *_, votes = guess.bank.vote(guess.discriminant.log_proba(standardized))
+        judges = self.chosen_._judges
+        log_proba, _ = judges.models.judge(self.chosen_._scaler.transform(X))
+        *_, votes = judges.banks["supervised"].vote(bhattacharyya_space(log_proba))
         return deconvolved(votes.astype(np.float64), self.chosen_.transition_matrix_)
 
 
@@ -89,7 +106,7 @@ class SoftLabelNetwork(ClassifierMixin, BaseEstimator):
     """The denoiser, told no label and no timestep, under cross-entropy on the retrieved labels.
 
     Width, dropout, optimizer, schedule of the step size, number of updates and moving average are
-    those of our classifier without a prior guess, of which the network is not told either.
+    those of our classifier, whose judges have no part in its prediction either.
     """
 
     def __init__(self, random_state=0, max_iter="auto"):
@@ -98,12 +115,10 @@ class SoftLabelNetwork(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y):
         """Fit our classifier, and then the network on the label distributions that it retrieved."""
-        lra = LRADiffusionClassifier(
-            prior=None, max_iter=self.max_iter, random_state=self.random_state
-        ).fit(X, y)
-        self.classes_ = lra.classes_
-        self._scaler = StandardScaler().fit(X)
-        features = torch.from_numpy(self._scaler.transform(X).astype(np.float32))
+        lra = LRADiffusionClassifier(max_iter=self.max_iter, random_state=self.random_state)
+        lra.fit(X, y)
+        self.classes_, self._scaler = lra.classes_, lra._scaler
+        features = torch.from_numpy(self._scaler.transform(X))
         targets = torch.from_numpy(np.array(lra.label_distributions_))
         with limited_threads(lra.n_jobs), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
@@ -113,7 +128,7 @@ class SoftLabelNetwork(ClassifierMixin, BaseEstimator):
     @torch.inference_mode()
     def predict_proba(self, X):
         """Predict with the moving average of the weights."""
-        features = torch.from_numpy(self._scaler.transform(X).astype(np.float32))
+        features = torch.from_numpy(self._scaler.transform(X))
         return torch.softmax(network_logits(self._network, features).double(), dim=1).numpy()
 
 

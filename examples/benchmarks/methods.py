@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from heads import (
     CleanedLogisticRegression,
-    PriorGuess,
+    JudgesAlone,
+    NetworkAlone,
     RetrievalVote,
     SoftLabelNetwork,
     WithoutRetrieval,
@@ -101,9 +102,9 @@ PEERS = {
     ),
 }
 ABLATIONS = {
-    "prior_guess": Method(
-        lambda seed: PriorGuess(random_state=seed),
-        "no diffusion: the prior guess, models of given labels pooled through the noise",
+    "judges_alone": Method(
+        lambda seed: JudgesAlone(random_state=seed),
+        "no diffusion: neighbors, linear model and forests, pooled through the noise",
         is_ours=True,
     ),
     "retrieval_vote": Method(
@@ -113,12 +114,12 @@ ABLATIONS = {
     ),
     "soft_label_network": Method(
         lambda seed: SoftLabelNetwork(random_state=seed),
-        "no diffusion: lra_no_prior's network under cross-entropy on the same soft labels",
+        "no diffusion: network_alone's network under cross-entropy on the same soft labels",
         is_ours=True,
     ),
     "lra_no_retrieval": Method(
-        lambda seed: WithoutRetrieval(prior=None, random_state=seed),
-        "nothing retrieved, no prior guess: diffusion on the given labels",
+        lambda seed: WithoutRetrieval(random_state=seed),
+        "nothing retrieved, no judges: diffusion on the given labels",
         is_ours=True,
     ),
     "lra_published_vote": _changed("labels by vote, at face value", label_aggregation="vote"),
@@ -131,7 +132,11 @@ ABLATIONS = {
     "lra_sample": _changed("target sample", prediction_type="sample"),
     "lra_ten_steps": _changed("ten denoising steps", n_sampling_steps=10),
     "lra_agreement": _changed("labels weighed by agreement", label_weighting="agreement"),
-    "lra_no_prior": _changed("no prior guess", prior=None),
+    "network_alone": Method(
+        lambda seed: NetworkAlone(random_state=seed),
+        "the diffusion alone, without the judges in prediction",
+        is_ours=True,
+    ),
 }
 SPEED = {
     "knn_brute_50": Method(

@@ -139,7 +139,7 @@ TABLES = {
         Table(
             "ablations",
             "Ablations",
-            "Ours with one thing changed, and what the diffusion adds to its own prior guess, to a "
+            "Ours with one thing changed, and what the diffusion adds to its own judges, to a "
             "vote of neighbors and to the same network trained directly on the retrieved soft "
             "labels.",
             CLASSIFICATION,

@@ -41,7 +41,7 @@ class Chains:
     n_jobs: int | None = None
 
     def run(self, inputs, read_off, *, start=None, labels=None, timestep=None):
-        """Return for each block of rows what ``read_off`` makes of its chain.
+        """Return for each block of rows what ``read_off`` makes of its chain and the rows' slice.
 
         A chain is an iterator of the labels (n_draws, n, n_classes) guessed at each step. It starts
         from ``initial_noise`` or from ``start``; with ``labels`` (n, n_classes), from these
@@ -73,22 +73,23 @@ class Chains:
                 elif prior is not None:
                     y_t = y_t + prior
                 steps = model.denoise(y_t, timesteps, features, prior, inputs=raw)
-                results.append(read_off(y_0[:, :n_used].cpu().double() for y_0 in steps))
+                labels_of_steps = (y_0[:, :n_used].cpu().double() for y_0 in steps)
+                results.append(read_off(labels_of_steps, rows))
         return results
 
     def proba(self, inputs, **options):
         """Return the probabilities (n_samples, n_classes) at the end of the chains."""
-        blocks = self.run(inputs, lambda steps: self.read_off(last(steps)), **options)
+        blocks = self.run(inputs, lambda steps, _: self.read_off(last(steps)), **options)
         return torch.cat(blocks).numpy()
 
     def staged_proba(self, inputs):
         """Return for each step the probabilities (n_samples, n_classes) that it ends with."""
-        blocks = self.run(inputs, lambda steps: [self.read_off(y_0) for y_0 in steps])
+        blocks = self.run(inputs, lambda steps, _: [self.read_off(y_0) for y_0 in steps])
         return [torch.cat(stage).numpy() for stage in zip(*blocks, strict=True)]
 
     def labels(self, inputs):
         """Return the labels (n_draws, n_samples, n_classes) at the end of the chains."""
-        return torch.cat(self.run(inputs, last), dim=1)
+        return torch.cat(self.run(inputs, lambda steps, _: last(steps)), dim=1)
 
     def read_off(self, y_0):
         """Return the probabilities (n, n_classes) of labels (n_draws, n, n_classes)."""

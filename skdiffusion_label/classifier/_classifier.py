@@ -1,5 +1,6 @@
 """The classifier: fit orders checks, retrieval, training and read-off."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,24 +15,26 @@ from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._features import (
     draw_seed,
     fit_condition,
-    fit_scaler,
     read_rows,
 )
-from skdiffusion_label.classifier._judgement import judge_labels
+from skdiffusion_label.classifier._judgement import judge_anew, judge_labels, judges_of_new_rows
 from skdiffusion_label.classifier._models import fit_models
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
     initial_model,
+    joins_judges,
     network_settings,
 )
 from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor, row_fingerprints
 from skdiffusion_label.classifier._restoring import unchanged_on_error
+from skdiffusion_label.classifier._scaler import fit_scaler
 from skdiffusion_label.classifier._training import (
     EarlyStopping,
     Training,
     accuracy_on_given_labels,
     best_temperature,
+    judge_by_halves,
     training_data,
     training_settings,
 )
@@ -52,7 +55,8 @@ class LRADiffusionClassifier(
 
     Label-retrieval-augmented diffusion [1]_. Each training row gets, beside its given label, the
     labels of its nearest neighbors; from these a small conditional diffusion model learns to turn a
-    random guess into a label, given the features. Neighbors are needed in ``fit`` alone.
+    random guess into a label, given the features. What it predicts is pooled with what neighbors,
+    a linear model and forests say of a row.
 
     Parameters
     ----------
@@ -71,9 +75,11 @@ class LRADiffusionClassifier(
     neighbors_algorithm : {"auto", "exact", "pynndescent"}, default="auto"
         Exact search, approximate search, or whichever should be faster.
     label_aggregation : {"judges", "vote"}, default="judges"
-        What training labels are drawn from: neighbors, a linear model and forests as judges of the
-        true label, weighed through the estimated noise, with the row's own label as far as the
-        noise goes by class; or the neighbors' and the row's own labels at face value, as published.
+        "judges": training labels are drawn from what neighbors, a linear model and forests say of
+        the true label, weighed through the estimated noise, and the row's own label as far as the
+        noise goes by class; where logits are predicted, the network then joins these judges, with
+        a weight by what it says of rows that it was not trained on. "vote": from the neighbors' and
+        the row's own labels at face value, and the network predicts alone, as published.
     hidden_size : int, default=256
         Width of the denoiser's layers.
     encoder : {"linear", "mlp"}, default="linear"
@@ -87,14 +93,13 @@ class LRADiffusionClassifier(
     prediction_type : {"logits", "sample", "epsilon"}, default="logits"
         What the denoiser predicts: the label's logits under cross-entropy, the one-hot label under
         squared error, or the added noise (as published).
-    prior : classifier, "auto" or None, default="auto"
+    prior : classifier or None, default=None
         Prior guess of the label, the mean of the forward process; predicted logits are added to
-        its logarithm. "auto": a linear model and forests of the given labels, pooled through the
-        estimated noise, where logits are predicted; none elsewhere. Of a classifier, a clone is
-        fitted on features and given labels, without sample weights. The diffusion learns from
-        guesses for rows that the prior has not seen.
+        its logarithm. A clone is fitted on features and given labels, without sample weights. The
+        diffusion learns from guesses for rows that the prior has not seen.
     max_iter : int or "auto", default="auto"
-        Number of epochs. "auto": enough for 500 updates, within 3 and 200.
+        Number of epochs. "auto": enough for 500 updates, within 3 and 40; within 3 and 200 if the
+        network predicts alone.
     batch_size : int, default=256
         Rows in an update.
     learning_rate : float, default=3e-3
@@ -110,8 +115,8 @@ class LRADiffusionClassifier(
         Hold out rows, stop when accuracy on their *given* labels has not risen for so many epochs,
         and keep the best epoch. None trains for all epochs, on all rows.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in training. They apply to the labels that training draws, and
-        leave retrieval alone.
+        Weights of the classes in prediction: of the labels that training draws, or of the
+        probabilities that judges and network agree on. They leave retrieval alone.
     warm_start : bool, default=False
         Continue from the weights of the previous ``fit``.
     n_sampling_steps : int, default=1
@@ -148,7 +153,8 @@ class LRADiffusionClassifier(
         What training draws each row's label from: what the judges say of it, joined with its own
         given label, or the vote.
     out_of_sample_proba_ : ndarray of shape (n_samples, n_classes), dtype=float32
-        What the judges say of each training row's true label without its own given label.
+        What the judges, and the network if it joins them, say of each training row's true label
+        without its own given label.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     noise_evidence_ : float
@@ -210,7 +216,7 @@ class LRADiffusionClassifier(
         "n_timesteps": [Interval(Integral, 1, None, closed="left")],
         "noise_schedule": [StrOptions(set(NOISE_SCHEDULES))],
         "prediction_type": [StrOptions(set(PREDICTION_TYPES))],
-        "prior": [HasMethods(["fit", "predict_proba"]), StrOptions({"auto"}), None],
+        "prior": [HasMethods(["fit", "predict_proba"]), None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -243,7 +249,7 @@ class LRADiffusionClassifier(
         n_timesteps=20,
         noise_schedule="linear",
         prediction_type="logits",
-        prior="auto",
+        prior=None,
         max_iter="auto",
         batch_size=256,
         learning_rate=3e-3,
@@ -331,21 +337,20 @@ class LRADiffusionClassifier(
         self.feature_extractor_, self.classes_, self._network = extractor, rows.classes, network
         self._input_columns = None if joint is None else joint.columns
         self._fingerprints = row_fingerprints(features)
-        standardized = self._scaler.transform(features).astype(np.float32)
+        standardized = self._scaler.transform(features)
 
-        models, retrieval, judged = self._judge(features, standardized, rows, random_state)
+        self.prior_, inputs = fit_condition(self, features, standardized, rows, joint, random_state)
+        generator = make_generator(random_state)
+        retrieval, judged, self._judges, rows = self._judge(
+            features, inputs, rows, joint, generator, random_state
+        )
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
         self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels
         self.transition_matrix_ = judged.pool.transition_matrix
         self.noise_evidence_ = judged.pool.evidence_of_noise
-        self._local_noise = judged.local_noise
-        self.label_trust_ = self._local_noise.trust
-        self.prior_, inputs = fit_condition(
-            self, features, standardized, models, retrieval, rows, joint, random_state
-        )
+        self._local_noise, self.label_trust_ = judged.local_noise, judged.local_noise.trust
 
-        generator = make_generator(random_state)
         model = self._model_to_train(continues, joint, generator).to(device)
         self.initial_noise_ = starting_noise(self.n_draws, len(rows.classes), generator)
         self.temperature_ = 1.0
@@ -366,13 +371,34 @@ class LRADiffusionClassifier(
     def _joint_encoder(self, X, continues, random_state):
         """Return the :class:`JointEncoder` to train along, if there is one."""
 
-    def _judge(self, features, standardized, rows, random_state):
-        """Return models of the given labels, the rows' neighbors, and what all of them say."""
-        models = fit_models(self._scaler, standardized, rows, draw_seed(random_state), self.n_jobs)
-        retrieval = retrieve(
+    def _judge(self, features, inputs, rows, joint, generator, random_state):
+        """Let neighbors and models, and the network with them, judge the given labels.
+
+        Returns what retrieval found, what they say, who is to judge new rows beside the network or
+        None, and the rows to train on: judges of new rows weigh the classes in its place.
+        """
+        seed = draw_seed(random_state)
+        standardized = inputs.condition[:, : features.shape[1]]
+        models, *judgements = fit_models(standardized, rows, seed, self.n_jobs)
+        retrieval = self._retrieve(features, standardized, judgements[0], rows, seed)
+        judgement = judge_labels(self.label_aggregation, *judgements, retrieval, rows, seed)
+        if not joins_judges(self, joint):
+            return retrieval, judgement, None, rows
+        alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
+        device = fitting_device(self.device)
+        with limited_threads(self.n_jobs):
+            of_network = judge_by_halves(
+                self, self._network, inputs, judgement, alike, generator, device
+            )
+        judgement = judge_anew(judgement, of_network, rows, seed)
+        judges = judges_of_new_rows(models, retrieval, judgement, of_network, rows, seed)
+        return retrieval, judgement, judges, alike
+
+    def _retrieve(self, features, standardized, log_proba, rows, seed):
+        return retrieve(
             features,
             standardized,
-            models.log_proba,
+            log_proba,
             rows.y_codes,
             len(rows.classes),
             n_neighbors=self.n_neighbors,
@@ -381,14 +407,8 @@ class LRADiffusionClassifier(
             algorithm=self.neighbors_algorithm,
             sample_weight=rows.weight,
             neighbors=rows.neighbors,
-            random_state=draw_seed(random_state),
+            random_state=seed,
             n_jobs=effective_n_jobs(self.n_jobs),
-        )
-        seed = draw_seed(random_state)
-        return (
-            models,
-            retrieval,
-            judge_labels(self.label_aggregation, models, retrieval, rows, seed),
         )
 
     def _model_to_train(self, continues, joint, generator):
@@ -398,7 +418,8 @@ class LRADiffusionClassifier(
 
     def _training(self, model, generator, inputs, rows, continues, processes):
         """Return the training that is ahead, or what is left of an interrupted one."""
-        state = TrainingState(model, training_settings(self, len(rows.trained)), generator)
+        settings = training_settings(self, len(rows.trained), self._judges is not None)
+        state = TrainingState(model, settings, generator)
         early_stopping = None
         if self.n_iter_no_change is not None:
             scores = list(self.validation_scores_ or ()) if continues else []

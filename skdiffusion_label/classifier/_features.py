@@ -2,11 +2,9 @@
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from skdiffusion_label.classifier._inputs import DenoiserInputs
-from skdiffusion_label.classifier._network import has_prior
 from skdiffusion_label.classifier._prior import fit_prior
 from skdiffusion_label.classifier._validation import check_dense, check_rows
 
@@ -44,22 +42,11 @@ def draw_seed(random_state):
     return int(random_state.randint(np.iinfo(np.int32).max))
 
 
-def fit_scaler(features, rows):
-    """Fit the scaler of the rows that are trained on, whatever their weights."""
-    is_trained = None if rows.weight.all() else rows.weight > 0
-    return StandardScaler().fit(features, sample_weight=is_trained)
-
-
-def fit_condition(estimator, features, standardized, models, retrieval, rows, joint, random_state):
+def fit_condition(estimator, features, standardized, rows, joint, random_state):
     """Return the fitted prior or None, and what the denoiser sees of the training rows."""
     raw = None if joint is None else joint.inputs
-    if not has_prior(estimator):
+    if estimator.prior is None:
         return None, DenoiserInputs(standardized, raw=raw)
-    prior = estimator.prior
-    if isinstance(prior, str):  # "auto"
-        votes = retrieval.judgements.get("supervised", [])
-        prior, means = models.pooled(retrieval.bank, votes, rows, draw_seed(random_state))
-    else:
-        y = rows.classes[rows.y_codes]
-        prior, means = fit_prior(prior, features, y, rows.weight, rows.classes, random_state)
+    y = rows.classes[rows.y_codes]
+    prior, means = fit_prior(estimator.prior, features, y, rows.weight, rows.classes, random_state)
     return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)

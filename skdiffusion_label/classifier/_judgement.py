@@ -1,18 +1,25 @@
-"""What neighbors and models together say of the training rows' true labels."""
+"""What neighbors, models and network together say of true labels."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skdiffusion_label.classifier._models import Models
 from skdiffusion_label.noise_model import (
     LocalNoise,
     Pool,
     fit_local_noise,
     fit_pool,
+    join_judge,
     posterior,
     vote_distributions,
 )
+from skdiffusion_label.retrieval import bhattacharyya_space
+
+_LEAST_WEIGHT = 0.01  # in the pool, below which new rows are not shown to a judge
+# Rows are judged in blocks of one shape: see the chains.
+_ROWS_PER_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,9 @@ class Judgement:
 
     Attributes
     ----------
+    judgements : ndarray of shape (n_judges, n, n_classes)
+        Probabilities of given labels, each from a judge that has not seen the row's own: the votes
+        of neighbors, the linear model, the forests.
     pool : Pool
         Of all judges, with the noise that goes by class.
     local_noise : LocalNoise
@@ -31,22 +41,113 @@ class Judgement:
         What training draws labels from: P(true label | x, given label), or the published vote.
     """
 
+    judgements: np.ndarray
     pool: Pool
     local_noise: LocalNoise
     truth: np.ndarray
     labels: np.ndarray
 
 
-def judge_labels(label_aggregation, models, retrieval, rows, random_state):
-    """Pool what ``models`` and neighbors say of ``rows``, and join it with the given labels."""
+def judge_labels(label_aggregation, log_proba, of_forests, retrieval, rows, random_state):
+    """Pool what neighbors and models say of ``rows``, and join it with the given labels."""
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
-    judgements = np.stack([*votes, *models.judgements])
+    judgements = np.stack([*votes, np.exp(log_proba), *of_forests])
     pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
-    transition, truth = pool.transition_matrix, pool.truth(judgements)
-    local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
+    judgement = _judgement(judgements, pool, pool.truth(judgements), rows)
     if label_aggregation == "vote":
         labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
-    else:
-        likelihood = local_noise.likelihood(truth, rows.y_codes, transition)
-        labels = posterior(truth, np.where(rows.weight[:, None] > 0, likelihood, 1))
-    return Judgement(pool, local_noise, truth.astype(np.float32), labels.astype(np.float32))
+        return replace(judgement, labels=labels.astype(np.float32))
+    return judgement
+
+
+def judge_anew(judgement, of_network, rows, random_state):
+    """Let a network that has not seen the rows' labels join the judges."""
+    judgements = judgement.judgements
+    given = rows.y_codes, rows.weight, random_state
+    pool = join_judge(judgement.pool, judgements, of_network, *given)
+    return _judgement(judgements, pool, pool.truth(judgements, of_network), rows)
+
+
+def _judgement(judgements, pool, truth, rows):
+    transition = pool.transition_matrix
+    local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
+    likelihood = local_noise.likelihood(truth, rows.y_codes, transition)
+    labels = posterior(truth, np.where(rows.weight[:, None] > 0, likelihood, 1))
+    arrays = truth.astype(np.float32), labels.astype(np.float32)
+    return Judgement(judgements, pool, local_noise, *arrays)
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Judges of new rows, beside the network.
+
+    Attributes
+    ----------
+    banks : dict of str to VoteBank
+        By space.
+    models : Models
+    pool : Pool
+        Its judges are the votes of the banks, the linear model, the forests and the network.
+    class_weight : ndarray of shape (n_classes,)
+        Factors of the probabilities.
+    """
+
+    banks: dict
+    models: Models
+    pool: Pool
+    class_weight: np.ndarray
+
+    def truth(self, features, standardized, of_network):
+        """Return P(true label | x), (n_samples, n_classes).
+
+        ``of_network`` (n_samples, n_classes) is what the network says of it.
+        """
+        blocks = []
+        for first in range(0, len(features), _ROWS_PER_BLOCK):
+            rows = slice(first, first + _ROWS_PER_BLOCK)
+            parts = (_filled_up(part[rows]) for part in (features, standardized, of_network))
+            blocks.append(self._truth(*parts))
+        return np.concatenate(blocks)[: len(features)]
+
+    def _truth(self, features, standardized, of_network):
+        log_proba, of_forests = self.models.judge(standardized)
+        points = {
+            "features": features,
+            "standardized": standardized,
+            "supervised": bhattacharyya_space(log_proba),
+        }
+        votes = [vote for name, bank in self.banks.items() for vote in bank.vote(points[name])]
+        judgements = np.stack([*votes, np.exp(log_proba), *of_forests])
+        weighted = self.pool.truth(judgements, of_network) * self.class_weight
+        return weighted / weighted.sum(axis=1, keepdims=True)
+
+
+def _filled_up(block):
+    filled = np.zeros((_ROWS_PER_BLOCK, block.shape[1]), dtype=block.dtype)
+    filled[: len(block)] = block
+    return filled
+
+
+def judges_of_new_rows(models, retrieval, judgement, of_network, rows, random_state):
+    """Return :class:`Judges` of those that can be asked about new rows and have something to say.
+
+    Neighbors that were found elsewhere cannot; the pool is then fitted without them.
+    """
+    pool, banks = judgement.pool, retrieval.banks
+    if not banks:
+        n_votes = sum(map(len, retrieval.judgements.values()))
+        given = rows.y_codes, rows.weight, random_state
+        judgements = judgement.judgements[n_votes:]
+        pool = join_judge(fit_pool(judgements, *given), judgements, of_network, *given)
+    is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
+    first = 0
+    for name, bank in list(banks.items()):
+        votes = slice(first, first + len(bank.numbers))
+        is_heard[votes] = is_heard[votes].any()
+        if not is_heard[votes].any():
+            banks = {other: banks[other] for other in banks if other != name}
+        first = votes.stop
+    is_heard[[first, -1]] = True  # the linear model makes a space, and the network is there anyway
+    forests = tuple(itertools.compress(models.forests, is_heard[first + 1 : -1]))
+    pool = replace(pool, weights=pool.weights[:, is_heard])
+    return Judges(banks, replace(models, forests=forests), pool, rows.class_weight)

@@ -8,17 +8,22 @@ from skdiffusion_label._torch import arrays_to_module, module_to_arrays
 from skdiffusion_label.diffusion import LabelDenoiser, LabelDiffusion, NoiseSchedule
 
 
-def has_prior(estimator):
-    """Tell whether an estimator starts from a prior guess: "auto" is for logits alone."""
-    if isinstance(estimator.prior, str):
-        return estimator.prediction_type == "logits"
-    return estimator.prior is not None
+def joins_judges(estimator, joint):
+    """Tell whether the network joins the judges, instead of predicting alone.
+
+    It does where its probabilities are, and it is trained in seconds.
+    """
+    return (
+        joint is None
+        and estimator.label_aggregation == "judges"
+        and estimator.prediction_type == "logits"
+    )
 
 
 def network_settings(estimator, n_features, n_classes, joint):
     """Return what decides about the network and the meaning of its output, as a dict."""
     return {
-        "n_inputs": n_features + (n_classes if has_prior(estimator) else 0),
+        "n_inputs": n_features + (0 if estimator.prior is None else n_classes),
         "n_classes": n_classes,
         "hidden_size": estimator.hidden_size,
         "encoder": estimator.encoder if joint is None else "module",

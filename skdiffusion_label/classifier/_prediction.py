@@ -22,11 +22,18 @@ from skdiffusion_label.retrieval import neighbors_graph
 _SAME_ROW = 1e-5
 
 
+_LEAST_PROBABILITY = 1e-30  # by which nothing is divided that could become infinite
+
+
 def row_fingerprints(features):
     """Return each row's norm and a weighted sum of its entries, (n_samples, 2)."""
     features = np.asarray(features, dtype=np.float64)
     weights = np.cos(np.arange(1, features.shape[1] + 1))
     return np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1)
+
+
+def _normalized(proba):
+    return proba / proba.sum(axis=1, keepdims=True)
 
 
 class LabelDiffusionPredictor:
@@ -63,7 +70,8 @@ class LabelDiffusionPredictor:
             depend on the other rows.
         """
         check_is_fitted(self)
-        return self._chains().proba(self._transform(X))
+        features, inputs = self._read(X)
+        return self._joined(features, inputs, self._chains().proba(inputs))
 
     def predict_log_proba(self, X):
         """Predict the logarithm of each class's probability.
@@ -94,7 +102,9 @@ class LabelDiffusionPredictor:
             is that of ``predict_proba``.
         """
         check_is_fitted(self)
-        yield from self._chains().staged_proba(self._transform(X))
+        features, inputs = self._read(X)
+        for proba in self._chains().staged_proba(inputs):
+            yield self._joined(features, inputs, proba)
 
     def sample_labels(self, X, n_samples=1, random_state=0):
         """Draw labels from the learned distribution of each row's label.
@@ -127,13 +137,20 @@ class LabelDiffusionPredictor:
         start = torch.randn(shape, generator=generator, dtype=torch.float64)
         thresholds = torch.rand((n_samples, 1, 1), generator=generator, dtype=torch.float64)
 
-        def draw_codes(steps):
+        features, inputs = self._read(X)
+        chains = self._chains()
+        proba = chains.proba(inputs)
+        of_judges = torch.from_numpy(self._of_judges(features, inputs, proba))
+
+        def draw_codes(steps, rows):
             proba = draw_probabilities(
                 last(steps), self._network["prediction_type"], self.temperature_
             )
+            proba = proba * of_judges[rows]
+            proba /= proba.sum(dim=2, keepdim=True)
             return (proba.cumsum(dim=2) <= thresholds).sum(dim=2).clamp(max=n_classes - 1)
 
-        codes = self._chains().run(self._transform(X), draw_codes, start=start)
+        codes = chains.run(inputs, draw_codes, start=start)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
     def purify_proba(self, X, y, timestep=None):
@@ -171,9 +188,12 @@ class LabelDiffusionPredictor:
         if len(unknown):
             raise ValueError(f"y must hold labels seen in fit, got {unknown[:5]} besides.")
         codes = np.searchsorted(self.classes_, y)
-        inputs, chains = self._transform(X), self._chains()
+        features, inputs = self._read(X)
+        chains = self._chains()
+        proba = chains.proba(inputs)
+        of_judges = self._of_judges(features, inputs, proba)
         if timestep is None:
-            proba = chains.proba(inputs)
+            proba = _normalized(proba * of_judges)
             likelihood = self._local_noise.likelihood(proba, codes, self.transition_matrix_)
             return posterior(proba, likelihood)
         # What a later timestep leaves of a label is brought where a chain can start.
@@ -182,7 +202,7 @@ class LabelDiffusionPredictor:
         if timestep > chains.model.starting_timestep:
             labels *= log_odds[timestep] / log_odds[chains.model.starting_timestep]
             timestep = chains.model.starting_timestep
-        return chains.proba(inputs, labels=labels, timestep=timestep)
+        return _normalized(chains.proba(inputs, labels=labels, timestep=timestep) * of_judges)
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -251,15 +271,26 @@ class LabelDiffusionPredictor:
         """Return the inputs of an encoder of its own inputs, if there is one."""
         del X
 
-    def _transform(self, X):
-        """Validate rows and return what the denoiser sees of them."""
+    def _read(self, X):
+        """Validate rows and return their features, and what the denoiser sees of them."""
         raw = self._encoder_inputs(X)
         features = self._extract_features(X)
         condition = self._scaler.transform(features)
         if self.prior_ is None:
-            return DenoiserInputs(condition, raw=raw)
+            return features, DenoiserInputs(condition, raw=raw)
         means = prior_mean(self.prior_, features, self.classes_)
-        return DenoiserInputs(np.hstack([condition, means]), means, raw)
+        return features, DenoiserInputs(np.hstack([condition, means]), means, raw)
+
+    def _joined(self, features, inputs, proba):
+        """Join what the network says of rows with what the judges say, if there are any."""
+        if self._judges is None:
+            return proba
+        standardized = inputs.condition[:, : features.shape[1]]
+        return self._judges.truth(features, standardized, proba)
+
+    def _of_judges(self, features, inputs, proba):
+        """Return the factors by which the judges change what the network says of rows."""
+        return self._joined(features, inputs, proba) / proba.clip(min=_LEAST_PROBABILITY)
 
     def _chains(self):
         model = fitted_model(self._network, self.weights_, self._encoder)

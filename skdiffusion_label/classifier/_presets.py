@@ -55,7 +55,7 @@ def published_settings(dataset):
     its own neighbors. Sampling clamps the guessed label to [0, 1], takes evenly spaced timesteps
     down to 0 and ends at the guess. The read-off's temperature is fitted rather than 1, which makes
     probabilities of its scores and leaves the most probable class as it is. Features are
-    standardized before they enter the network; retrieval sees them as they are. The paper's second
+    scaled before they enter the network; retrieval sees them as they are. The paper's second
     image encoder is an encoder of the features here.
 
     They are meant for data of that size: predicted noise takes tens of thousands of updates to

@@ -2,30 +2,38 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from skdiffusion_label._torch import to_tensor
+from skdiffusion_label.classifier._chains import Chains, starting_noise
+from skdiffusion_label.classifier._network import initial_model
 from skdiffusion_label.diffusion import (
     Processes,
     TrainingData,
     TrainingSettings,
+    TrainingState,
     fit_temperature,
     train_denoiser,
 )
 
 _AUTO_N_UPDATES = 500  # of the six archives' fits, after which accuracy no longer rises
-_AUTO_N_EPOCHS = (3, 200)  # many rows are seen more than once, few rows do not take minutes
+_MIN_EPOCHS = 3  # many rows are seen more than once
+# A few rows do not take minutes; a network that joins judges does not learn them by heart.
+_MAX_EPOCHS_ALONE, _MAX_EPOCHS_JOINING = 200, 40
+_MIN_ROWS_TO_HALVE = 4
 _MAX_TEMPERATURE_ENTRIES = 200_000  # draws x classes x rows: a second, and one number to fit
 
 
-def training_settings(estimator, n_rows):
+def training_settings(estimator, n_rows, joins_judges=False):
     """Return the options of the training loop for ``n_rows``."""
     n_epochs = estimator.max_iter
     if n_epochs == "auto":
         n_epochs = math.ceil(_AUTO_N_UPDATES / math.ceil(n_rows / estimator.batch_size))
-        n_epochs = min(max(n_epochs, _AUTO_N_EPOCHS[0]), _AUTO_N_EPOCHS[1])
+        n_epochs = max(n_epochs, _MIN_EPOCHS)
+        n_epochs = min(n_epochs, _MAX_EPOCHS_JOINING if joins_judges else _MAX_EPOCHS_ALONE)
     return TrainingSettings(
         n_epochs=n_epochs,
         batch_size=estimator.batch_size,
@@ -188,6 +196,31 @@ def _check_loss(loss, state):
             f"Training has diverged: the loss of epoch {state.n_epochs} is {loss}. Choose a "
             f"learning_rate smaller than {state.settings.learning_rate}."
         )
+
+
+def judge_by_halves(estimator, network, inputs, judgement, rows, generator, device):
+    """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
+
+    It learns ``judgement.labels``; where there are too few rows, what was known before is returned.
+    """
+    if len(rows.trained) < _MIN_ROWS_TO_HALVE:
+        return judgement.truth
+    settings = training_settings(estimator, len(rows.trained), joins_judges=True)
+    noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
+    order = torch.randperm(len(rows.trained), generator=generator).numpy()
+    is_first = np.zeros(len(inputs), dtype=bool)
+    is_first[rows.trained[order[::2]]] = True
+    proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
+    for half in (is_first, ~is_first):
+        others = replace(rows, weight=np.where(half, 0, rows.weight))
+        model = initial_model(network, None, generator).to(device)
+        data = training_data(inputs, judgement.labels, others, device)
+        training = Training(TrainingState(model, settings, generator), data, [])
+        for _ in training.epochs():
+            pass
+        chains = Chains(training.finish(), noise, estimator.n_sampling_steps)
+        proba[half] = chains.proba(inputs.take(half))
+    return proba
 
 
 def accuracy_on_given_labels(chains, inputs, rows):

@@ -2,7 +2,13 @@
 
 from skdiffusion_label.noise_model._confusion import confident_transition
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
-from skdiffusion_label.noise_model._pool import LocalNoise, Pool, fit_local_noise, fit_pool
+from skdiffusion_label.noise_model._pool import (
+    LocalNoise,
+    Pool,
+    fit_local_noise,
+    fit_pool,
+    join_judge,
+)
 from skdiffusion_label.noise_model._purification import (
     deconvolved,
     posterior,
@@ -18,6 +24,7 @@ __all__ = [
     "deconvolved",
     "fit_local_noise",
     "fit_pool",
+    "join_judge",
     "posterior",
     "posterior_of_given",
     "vote_distributions",

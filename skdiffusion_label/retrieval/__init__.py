@@ -4,6 +4,7 @@ from skdiffusion_label.retrieval._bank import (
     VoteBank,
     choose_space,
     draw_candidates,
+    make_bank,
     numbers_of_neighbors,
 )
 from skdiffusion_label.retrieval._discriminant import (
@@ -33,6 +34,7 @@ __all__ = [
     "draw_candidates",
     "find_neighbors",
     "fit_discriminant",
+    "make_bank",
     "neighbors_graph",
     "numbers_of_neighbors",
     "retrieve",

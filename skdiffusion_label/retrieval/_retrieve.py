@@ -6,9 +6,9 @@ import numpy as np
 from scipy import sparse
 
 from skdiffusion_label.retrieval._bank import (
-    VoteBank,
     choose_space,
     draw_candidates,
+    make_bank,
     numbers_of_neighbors,
 )
 from skdiffusion_label.retrieval._discriminant import bhattacharyya_space
@@ -32,15 +32,15 @@ class Retrieval:
         Where neighbors were looked up: "features", "standardized", "supervised" or "given".
     judgements : dict of str to list of ndarray of shape (n_samples, n_classes), dtype=float32
         Probabilities of given labels by :func:`vote_proba`, by space and number of neighbors.
-    bank : VoteBank or None
-        To ask the neighbors in the space "supervised" about new rows; None if none were asked.
+    banks : dict of str to VoteBank
+        To ask the neighbors about new rows, by space; empty if they were found elsewhere.
     """
 
     neighbors: np.ndarray
     votes: np.ndarray
     space: str
     judgements: dict
-    bank: VoteBank | None
+    banks: dict
 
 
 def retrieve(
@@ -97,16 +97,17 @@ def retrieve(
     """
     weight = np.ones(len(y_codes), np.float32) if sample_weight is None else sample_weight
     has_vote = weight > 0
-    supervised = bhattacharyya_space(log_proba)
+    banks = {}
     if neighbors is not None:
         found, numbers, is_candidate = {"given": neighbors}, [neighbors.shape[1]], has_vote
     else:
         is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
         numbers = numbers_of_neighbors(n_neighbors, np.count_nonzero(is_candidate), n_classes)
-        points = {"features": features, "standardized": standardized, "supervised": supervised}
+        plain = {"features": features, "standardized": standardized}
+        points = plain | {"supervised": bhattacharyya_space(log_proba)}
+        names = [space]
         if space == "auto":
-            plain = {name: points[name] for name in ("features", "standardized")}
-            space = choose_space(
+            chosen = choose_space(
                 plain,
                 numbers[-1],
                 y_codes,
@@ -115,12 +116,13 @@ def retrieve(
                 is_candidate=is_candidate,
                 sample_weight=sample_weight,
             )
-            points = {space: points[space], "supervised": supervised}
-        else:
-            points = {space: points[space]}
+            names = [chosen, "supervised"]
+        points = {name: points[name] for name in names}
         search = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
         search |= {"random_state": random_state, "n_jobs": n_jobs}
         found = {name: find_neighbors(p, numbers[-1], **search) for name, p in points.items()}
+        asked = is_candidate, y_codes, n_classes, weight, numbers, metric
+        banks = {name: make_bank(p, *asked) for name, p in points.items()}
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
     votes, judgements, losses = {}, {}, {}
     for name, nearest in found.items():
@@ -132,9 +134,7 @@ def retrieve(
         own = judgements[name][-1][has_vote, y_codes[has_vote]]
         losses[name] = -np.average(np.log(own), weights=weight[has_vote])
     space = min(losses, key=losses.get)
-    asked = supervised[is_candidate], y_codes[is_candidate], weight[is_candidate]
-    bank = VoteBank(*asked, numbers) if "supervised" in found else None
-    return Retrieval(found[space], votes[space], space, judgements, bank)
+    return Retrieval(found[space], votes[space], space, judgements, banks)
 
 
 def check_neighbors(neighbors, n_samples):

@@ -113,17 +113,23 @@ def _comparable_points(features, metric):
     """
     is_zero = np.zeros(len(features), dtype=bool)
     if metric == "cosine":
-        largest = np.maximum(features.max(axis=1), -features.min(axis=1))[:, None]
-        is_zero = largest[:, 0] == 0
-        points = features / np.where(largest == 0, 1, largest)
-        norms = np.sqrt(np.einsum("nd,nd->n", points, points))[:, None]
-        points /= np.where(norms == 0, 1, norms)
+        is_zero = ~features.any(axis=1)
+        points = unit_rows(features)
         points -= points.mean(axis=0, dtype=np.float64).astype(points.dtype)
     else:
         points = features - features.mean(axis=0, dtype=np.float64).astype(features.dtype)
         points /= max(points.max(), -points.min()) or 1
     dtype = np.float64 if points.size * len(points) <= _MAX_SIZE_IN_FLOAT64 else np.float32
     return np.ascontiguousarray(points, dtype=dtype), is_zero
+
+
+def unit_rows(features):
+    """Return the rows divided by their lengths; zeros stay."""
+    largest = np.maximum(features.max(axis=1), -features.min(axis=1))[:, None]
+    points = features / np.where(largest == 0, 1, largest)
+    norms = np.sqrt(np.einsum("nd,nd->n", points, points))[:, None]
+    points /= np.where(norms == 0, 1, norms)
+    return points
 
 
 def _exact_is_cheaper(n_samples, n_features, n_candidates):

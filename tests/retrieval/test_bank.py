@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from skdiffusion_label.retrieval import (
-    VoteBank,
     _bank,
-    bhattacharyya_space,
     count_votes,
     draw_candidates,
     find_neighbors,
+    make_bank,
     numbers_of_neighbors,
     vote_proba,
 )
@@ -95,20 +94,19 @@ def random_log_proba(n_samples, n_classes=4, seed=0):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("numbers", [[1], [5, 25], [10, 99]])
-def test_bank_votes_as_neighbors_in_its_space_do(numbers, weighted):
-    log_proba, new = random_log_proba(100), random_log_proba(30, seed=1)
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_bank_votes_as_neighbors_in_its_space_do(numbers, weighted, metric):
     rng = np.random.default_rng(0)
-    y_codes = rng.integers(4, size=100)
-    weight = rng.uniform(0.5, 2, size=100).astype(np.float32) if weighted else np.ones(100)
-    bank = VoteBank(bhattacharyya_space(log_proba), y_codes, weight, numbers)
-    # Rows of unit length: their inner products order as cosine and Euclidean distances do.
-    space = bhattacharyya_space(np.concatenate([log_proba, new]))
+    points = rng.normal(size=(130, 4)) + 100 * (metric == "euclidean")
     is_candidate = np.arange(130) < 100
+    y_codes = rng.integers(4, size=130)
+    weight = rng.uniform(0.5, 2, size=130).astype(np.float32) if weighted else np.ones(130)
+    bank = make_bank(points, is_candidate, y_codes, 4, weight, numbers, metric)
     neighbors = find_neighbors(
-        space, numbers[-1], metric="euclidean", rows=np.arange(100, 130), is_candidate=is_candidate
+        points, numbers[-1], metric=metric, rows=np.arange(100, 130), is_candidate=is_candidate
     )
-    sizes = np.bincount(y_codes, weight)
-    judgements = bank.vote(new)
+    sizes = np.bincount(y_codes[:100], weight[:100])
+    judgements = bank.vote(points[100:])
     assert len(judgements) == len(numbers)
     for judgement, number in zip(judgements, numbers, strict=True):
         votes = count_votes(neighbors[:, :number], y_codes, 4, weight)
@@ -117,13 +115,25 @@ def test_bank_votes_as_neighbors_in_its_space_do(numbers, weighted):
 
 
 def test_bank_s_neighbors_are_all_others_where_it_is_small():
-    log_proba = random_log_proba(3)
-    bank = VoteBank(bhattacharyya_space(log_proba), np.array([0, 1, 3]), np.ones(3), [2])
-    (proba,) = bank.vote(log_proba)
+    points = np.random.default_rng(0).normal(size=(3, 2))
+    everyone, y_codes = np.ones(3, dtype=bool), np.array([0, 1, 3])
+    bank = make_bank(points, everyone, y_codes, 4, np.ones(3), [2], "cosine")
+    (proba,) = bank.vote(points)
     assert proba.shape == (3, 4)
     # Each row is the nearest of its own.
     assert (proba[[0, 1, 2], [0, 1, 3]] > 0.3).all()
     np.testing.assert_array_equal(proba[:, 2], 0)
+
+
+def test_a_row_s_votes_do_not_depend_on_zeros_or_on_its_length():
+    rng = np.random.default_rng(0)
+    points = np.vstack([np.zeros(5), rng.normal(size=(60, 5))])
+    everyone, y_codes = np.ones(61, dtype=bool), np.arange(61) % 3
+    bank = make_bank(points, everyone, y_codes, 3, np.ones(61), [7], "cosine")
+    (proba,) = bank.vote(np.vstack([points, np.zeros(5)]))
+    assert np.isfinite(proba).all()
+    (scaled,) = bank.vote(1e6 * points)
+    np.testing.assert_array_equal(scaled, proba[:61])
 
 
 # Where they are asked

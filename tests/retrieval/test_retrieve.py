@@ -134,19 +134,19 @@ def test_own_label_has_no_part_in_a_judgement():
 
 
 @pytest.mark.parametrize("space", ["auto", "features", "standardized", "supervised"])
-def test_bank_is_that_of_the_supervised_space(space):
+def test_banks_are_those_of_the_spaces_that_were_searched(space):
     arguments, _ = problem()
-    log_proba, given = arguments[2:4]
+    given = arguments[3]
     weight = (np.arange(300) % 5).astype(np.float32)
-    bank = retrieve(*arguments, space=space, sample_weight=weight).bank
-    if space in ("features", "standardized"):
-        assert bank is None
-        return
+    found = retrieve(*arguments, space=space, sample_weight=weight)
+    assert list(found.banks) == list(found.judgements)
+    assert len(found.banks) == (2 if space == "auto" else 1)
     kept = weight > 0
-    np.testing.assert_array_equal(bank.points, bhattacharyya_space(log_proba)[kept])
-    np.testing.assert_array_equal(bank.y_codes, given[kept])
-    np.testing.assert_array_equal(bank.sample_weight, weight[kept])
-    assert bank.numbers == [10, 50]
+    for bank in found.banks.values():
+        assert len(bank.points) == kept.sum()
+        np.testing.assert_array_equal(bank.y_codes, given[kept])
+        np.testing.assert_array_equal(bank.sample_weight, weight[kept])
+        assert bank.numbers == [10, 50]
 
 
 def test_many_rows_are_asked_about_the_candidates_alone(monkeypatch):
@@ -156,7 +156,7 @@ def test_many_rows_are_asked_about_the_candidates_alone(monkeypatch):
     found = retrieve(*arguments)
     assert found.neighbors.shape == (300, 50)
     assert is_candidate[found.neighbors].all()
-    assert len(found.bank.points) == 200
+    assert {len(bank.points) for bank in found.banks.values()} == {200}
     given = arguments[3]
     sizes = np.bincount(given[is_candidate])
     expected = vote_proba(found.votes, sizes, 10)
@@ -177,7 +177,7 @@ def test_neighbors_from_outside_take_the_place_of_the_search(monkeypatch):
     found = retrieve(*arguments, neighbors=neighbors)
     votes = count_votes(neighbors, given, 3)
     assert found.space == "given"
-    assert found.bank is None
+    assert found.banks == {}
     np.testing.assert_array_equal(found.neighbors, neighbors)
     np.testing.assert_array_equal(found.votes, votes)
     (judgement,) = found.judgements["given"]
