@@ -98,8 +98,8 @@ class LRADiffusionClassifier(
         its logarithm. A clone is fitted on features and given labels, without sample weights. The
         diffusion learns from guesses for rows that the prior has not seen.
     max_iter : int or "auto", default="auto"
-        Number of epochs. "auto": enough for 500 updates, within 3 and 40; within 3 and 200 if the
-        network predicts alone.
+        Number of epochs. "auto": enough for 250 updates, within 3 and 40; for 500, within 3 and
+        200, if the network predicts alone.
     batch_size : int, default=256
         Rows in an update.
     learning_rate : float, default=3e-3

@@ -19,7 +19,9 @@ from skdiffusion_label.diffusion import (
     train_denoiser,
 )
 
-_AUTO_N_UPDATES = 500  # of the six archives' fits, after which accuracy no longer rises
+# Updates after which a network's accuracy on the six archives no longer rises; and that of one that
+# joins judges, with at most .002 of log loss.
+_N_UPDATES_ALONE, _N_UPDATES_JOINING = 500, 250
 _MIN_EPOCHS = 3  # many rows are seen more than once
 # A few rows do not take minutes; a network that joins judges does not learn them by heart.
 _MAX_EPOCHS_ALONE, _MAX_EPOCHS_JOINING = 200, 40
@@ -31,9 +33,11 @@ def training_settings(estimator, n_rows, joins_judges=False):
     """Return the options of the training loop for ``n_rows``."""
     n_epochs = estimator.max_iter
     if n_epochs == "auto":
-        n_epochs = math.ceil(_AUTO_N_UPDATES / math.ceil(n_rows / estimator.batch_size))
-        n_epochs = max(n_epochs, _MIN_EPOCHS)
-        n_epochs = min(n_epochs, _MAX_EPOCHS_JOINING if joins_judges else _MAX_EPOCHS_ALONE)
+        n_updates, most = _N_UPDATES_ALONE, _MAX_EPOCHS_ALONE
+        if joins_judges:
+            n_updates, most = _N_UPDATES_JOINING, _MAX_EPOCHS_JOINING
+        n_epochs = math.ceil(n_updates / math.ceil(n_rows / estimator.batch_size))
+        n_epochs = min(max(n_epochs, _MIN_EPOCHS), most)
     return TrainingSettings(
         n_epochs=n_epochs,
         batch_size=estimator.batch_size,

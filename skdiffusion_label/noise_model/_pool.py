@@ -19,7 +19,9 @@ _MAX_ENTRIES, _MIN_ROWS = 40_000, 1_000
 _MAX_ROWS = 4_000
 _LEAST_PROBABILITY = 1e-4  # of a judge: below, one judge would overrule all others
 _LEAST_NOISE = 1e-3  # share of labels given at random that every noise model leaves room for
-_SPREAD_PENALTY = 1e-3  # nats for a squared difference of one between weights
+# Nats for a squared distance of one from equal weights that sum to one: of each row, and of all
+# rows together, for which weights of a hundred and fifty rows summed up to five.
+_PENALTY_OF_ROW, _PENALTY_OF_ALL = 1e-3, 2.0
 # Nats for a squared distance of one from where weights start when a judge joins. On 31 cells of
 # small tables a tenth to five times as much moves the mean log loss by .005 at most; without it,
 # weights of a hundred rows double, and those of rows that resemble each other.
@@ -31,7 +33,8 @@ _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries t
 _N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
 # Nats for a mean probability of the leading class of one instead of none: between noise models that
 # foretell given labels about as well, that one is likely which leaves less doubt about the truth.
-_VALUE_OF_CONFIDENCE = 20.0
+# Judges of few rows doubt because they know little: half as many for fifty rows of each class.
+_VALUE_OF_CONFIDENCE, _ROWS_OF_HALF_VALUE = 20.0, 50
 _N_STRATA = 4  # quarters of the rows by the margin of their two leading classes
 
 
@@ -86,7 +89,7 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
     rows by what the pool and the row's own label say. Each counts by how well it foretells given
     labels of rows that it has not been fitted to, in units of the standard error, and by how little
     doubt it leaves about the true labels: classes that overlap everywhere are less likely than
-    labels that are wrong everywhere.
+    labels that are wrong everywhere, if there are rows enough to tell classes apart.
 
     Parameters
     ----------
@@ -115,7 +118,9 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
     weight_of_losses = weight[np.concatenate([rows[~is_first], rows[is_first]])]
     lags = _lags(losses, weight_of_losses)
     confidence = np.average(confidences, axis=1, weights=weight_of_losses)
-    log_likely = _VALUE_OF_CONFIDENCE * confidence - lags**2 / 2
+    rows_of_class = np.count_nonzero(weight) / n_classes
+    value = _VALUE_OF_CONFIDENCE * rows_of_class / (rows_of_class + _ROWS_OF_HALF_VALUE)
+    log_likely = value * confidence - lags**2 / 2
     transitions = _noise_models(judgements, y_codes, weight, rows)
     weights = [_weights(judgements, y_codes, weight, rows, model) for model in transitions]
     evidence = np.logaddexp.reduce(log_likely[1:]) - np.log(len(log_likely) - 1) - log_likely[0]
@@ -245,9 +250,13 @@ def _product(log_truth, weights):
 def _fit_weights(log_truth, likelihoods, weight, start=None, penalty=None):
     """Return the exponents under which given labels are most likely.
 
-    They are drawn towards ``start`` by ``penalty``, without it towards each other.
+    ``penalty`` draws them towards ``start``, by default equal ones that sum to one.
     """
+    n_judges = len(log_truth)
     share = weight / max(weight.sum(), 1e-12)
+    if start is None:
+        start = np.full(n_judges, 1 / n_judges)
+        penalty = _PENALTY_OF_ROW + _PENALTY_OF_ALL / max(len(weight), 1)
 
     def loss(weights):
         truth = _product(log_truth, weights)
@@ -255,16 +264,13 @@ def _fit_weights(log_truth, likelihoods, weight, start=None, penalty=None):
         foretold = joint.sum(axis=1, keepdims=True)
         pull = truth - joint / foretold
         gradient = np.tensordot(log_truth, pull * share[:, None], 2)
-        center, strength = (weights.mean(), _SPREAD_PENALTY) if start is None else (start, penalty)
-        away = weights - center
-        value = -share @ np.log(foretold[:, 0]) + strength * away @ away
-        return value, gradient + 2 * strength * away
+        away = weights - start
+        value = -share @ np.log(foretold[:, 0]) + penalty * away @ away
+        return value, gradient + 2 * penalty * away
 
-    n_judges = len(log_truth)
-    first = np.full(n_judges, 1 / n_judges) if start is None else start
     bounds = [(0, None)] * n_judges
     options = {"maxiter": _MAX_ITERATIONS}
-    return minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
 
 
 @dataclass(frozen=True)

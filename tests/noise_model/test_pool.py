@@ -152,8 +152,8 @@ def test_uniform_judge_changes_nothing():
     _, given, judgements = simulate(pair_transition(4, 0.4))
     with_uniform = np.concatenate([judgements, np.full((1, 1000, 4), 0.25)])
     alone, together = fit_pool(judgements, given), fit_pool(with_uniform, given)
-    # Rounding and the end of the search, which has one weight more.
-    assert_allclose(together.truth(with_uniform), alone.truth(judgements), atol=0.01)
+    # But for the search, which starts with a smaller weight for each judge.
+    assert_allclose(together.truth(with_uniform), alone.truth(judgements), atol=0.02)
     assert_allclose(together.transition_matrix, alone.transition_matrix, atol=0.01)
     assert together.evidence_of_noise == pytest.approx(alone.evidence_of_noise, rel=0.05)
 
