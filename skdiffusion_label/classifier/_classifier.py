@@ -8,7 +8,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skdiffusion_label._torch import fitting_device, limited_threads, make_generator
+from skdiffusion_label._torch import (
+    fitting_device,
+    limited_threads,
+    make_generator,
+    usable_threads,
+)
 from skdiffusion_label.classifier._callbacks import CallbackSupport, run_epochs
 from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._features import (
@@ -16,6 +21,7 @@ from skdiffusion_label.classifier._features import (
     fit_condition,
     fit_scaler,
     read_rows,
+    standardize,
 )
 from skdiffusion_label.classifier._judgement import judge_labels
 from skdiffusion_label.classifier._models import fit_models
@@ -290,6 +296,7 @@ class LRADiffusionClassifier(
         self.verbose = verbose
 
     @unchanged_on_error
+    @usable_threads()
     @_fit_context(prefer_skip_nested_validation=False)  # the extractor and the prior are the user's
     def fit(self, X, y, sample_weight=None, neighbors=None):
         """Retrieve labels and train the denoiser on them.
@@ -331,7 +338,7 @@ class LRADiffusionClassifier(
         self.feature_extractor_, self.classes_, self._network = extractor, rows.classes, network
         self._input_columns = None if joint is None else joint.columns
         self._fingerprints = row_fingerprints(features)
-        standardized = self._scaler.transform(features).astype(np.float32)
+        standardized = standardize(self, features).astype(np.float32)
 
         models, retrieval, judged = self._judge(features, standardized, rows, random_state)
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
