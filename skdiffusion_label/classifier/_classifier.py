@@ -351,6 +351,7 @@ class LRADiffusionClassifier(
         self.prior_, inputs = fit_condition(
             self, features, standardized, models, retrieval, rows, joint, random_state
         )
+        del models, retrieval, judged  # tables as large as that of the labels
 
         generator = make_generator(random_state)
         model = self._model_to_train(continues, joint, generator).to(device)

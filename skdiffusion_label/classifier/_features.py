@@ -83,4 +83,5 @@ def fit_condition(estimator, features, standardized, models, retrieval, rows, jo
     else:
         y = rows.classes[rows.y_codes]
         prior, means = fit_prior(prior, features, y, rows.weight, rows.classes, random_state)
-    return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)
+    condition = np.hstack([standardized, means])
+    return prior, DenoiserInputs(condition, condition[:, standardized.shape[1] :], raw)

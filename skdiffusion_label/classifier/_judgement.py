@@ -14,6 +14,10 @@ from skdiffusion_label.noise_model import (
     vote_distributions,
 )
 
+# Entries of a table, rows times classes, that are judged at a time, and above which several tables
+# are not copied into one.
+_ENTRIES_AT_ONCE, _MANY_ENTRIES = 2**18, 2**22
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -37,16 +41,64 @@ class Judgement:
     labels: np.ndarray
 
 
+class Judgements:
+    """Tables (n_samples, n_classes) as one array (n_judges, ...) that is never held as a whole.
+
+    A table is an array, or makes the rows that it is asked for.
+    """
+
+    def __init__(self, tables, shape):
+        self._tables = tables
+        self.shape = len(tables), *shape
+
+    def __len__(self):
+        return len(self._tables)
+
+    def __iter__(self):
+        return (table[:] for table in self._tables)
+
+    def __getitem__(self, index):
+        everyone, rows = index
+        return np.stack([table[rows] for table in self._tables[everyone]])
+
+    def mean(self, axis):
+        """Return the mean over the judges, ``axis`` zero."""
+        return by_blocks(lambda rows: self[:, rows].mean(axis=axis), *self.shape[1:])
+
+
+def gathered(tables, shape):
+    """Return tables (n_samples, n_classes) as one array, or as :class:`Judgements` if large."""
+    if shape[0] * shape[1] > _MANY_ENTRIES:
+        return Judgements(tables, shape)
+    return np.stack([table[:] for table in tables])
+
+
+def by_blocks(function, n_rows, n_classes):
+    """Return ``function`` of slices of rows as one table (n_rows, n_classes), float32."""
+    table = np.empty((n_rows, n_classes), dtype=np.float32)
+    n_at_once = max(_ENTRIES_AT_ONCE // n_classes, 1)
+    for first in range(0, n_rows, n_at_once):
+        rows = slice(first, first + n_at_once)
+        table[rows] = function(rows)
+    return table
+
+
 def judge_labels(label_aggregation, models, retrieval, rows, random_state):
     """Pool what ``models`` and neighbors say of ``rows``, and join it with the given labels."""
+    shape = len(rows.y_codes), len(rows.classes)
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
-    judgements = np.stack([*votes, *models.judgements])
+    judgements = gathered([*votes, *models.judgements], shape)
     pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
-    transition, truth = pool.transition_matrix, pool.truth(judgements)
+    transition = pool.transition_matrix
+    truth = by_blocks(lambda some: pool.truth(judgements[:, some]), *shape)
     local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
+
+    def joined(some):
+        likelihood = local_noise.likelihood(truth[some], rows.y_codes[some], transition)
+        return posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
+
     if label_aggregation == "vote":
         labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
     else:
-        likelihood = local_noise.likelihood(truth, rows.y_codes, transition)
-        labels = posterior(truth, np.where(rows.weight[:, None] > 0, likelihood, 1))
-    return Judgement(pool, local_noise, truth.astype(np.float32), labels.astype(np.float32))
+        labels = by_blocks(joined, *shape)
+    return Judgement(pool, local_noise, truth, labels)

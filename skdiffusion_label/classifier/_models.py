@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 
+from skdiffusion_label.classifier._judgement import by_blocks, gathered
 from skdiffusion_label.noise_model import Pool, fit_pool
 from skdiffusion_label.retrieval import Discriminant, VoteBank, fit_discriminant
 
@@ -74,6 +75,16 @@ class ModelPool:
 
 
 @dataclass(frozen=True)
+class _Exponential:
+    """The exponentials of a table, made row by row."""
+
+    logarithms: np.ndarray
+
+    def __getitem__(self, rows):
+        return np.exp(self.logarithms[rows])
+
+
+@dataclass(frozen=True)
 class FittedModels:
     """Models of given labels, and what they say of rows whose own label they have not seen.
 
@@ -85,8 +96,9 @@ class FittedModels:
     frequencies : ndarray of shape (n_classes,)
     log_proba : ndarray of shape (n_samples, n_classes), dtype=float32
         Of given labels, by the linear model.
-    judgements : list of ndarray of shape (n_samples, n_classes), dtype=float32
-        Probabilities of given labels: of the linear model, then of the forests.
+    judgements : list of tables of shape (n_samples, n_classes), dtype=float32
+        Probabilities of given labels, to be indexed by rows: of the linear model, then of the
+        forests.
     """
 
     scaler: StandardScaler
@@ -102,12 +114,14 @@ class FittedModels:
         ``bank_judgements`` are the votes of ``bank`` on the training rows; None and none without.
         """
         linear, *of_forests = self.judgements
-        judgements = np.stack([linear, *bank_judgements, *of_forests])
+        shape = self.log_proba.shape
+        judgements = gathered([linear, *bank_judgements, *of_forests], shape)
         pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
         n_others = len(judgements) - len(of_forests)
         weights = pool.weights.copy()
         weights[:, :n_others] *= _SHARE_OF_LEARNABLE
-        means = replace(pool, weights=weights).truth(judgements)
+        guess = replace(pool, weights=weights)
+        means = by_blocks(lambda some: guess.truth(judgements[:, some]), *shape)
         is_heard = weights[pool.likely > _LEAST_WEIGHT].max(axis=0) > _LEAST_WEIGHT
         is_heard[:n_others] = True
         pool = replace(pool, weights=weights[:, is_heard])
@@ -115,7 +129,7 @@ class FittedModels:
         model_pool = ModelPool(
             rows.classes, self.scaler, self.discriminant, bank, forests, self.frequencies, pool
         )
-        return model_pool, means.astype(np.float32)
+        return model_pool, means
 
 
 def fit_models(scaler, standardized, rows, random_state, n_jobs):
@@ -130,7 +144,7 @@ def fit_models(scaler, standardized, rows, random_state, n_jobs):
         sample_weight=rows.weight,
         random_state=random_state,
     )
-    forests, judgements = [], [np.exp(log_proba)]
+    forests, judgements = [], [_Exponential(log_proba)]
     for leaf_size in _LEAF_SIZES:
         forest, proba = _fit_forest(
             standardized, rows, leaf_size, frequencies, random_state, n_jobs
@@ -153,24 +167,27 @@ def _fit_forest(standardized, rows, leaf_size, frequencies, random_state, n_jobs
     )
     trained = rows.trained
     forest.fit(standardized[trained], rows.y_codes[trained], rows.weight[trained])
-    proba = forest.predict_proba(standardized)
-    proba[trained] = _out_of_bag(forest, standardized[trained])
-    return forest, _with_all_classes(proba, forest.classes_, frequencies)
+    is_new = np.full((len(standardized), len(forest.estimators_)), True)
+    for column, seen in enumerate(forest.estimators_samples_):
+        is_new[trained[seen], column] = False
+
+    def judge(some):
+        proba = _out_of_bag(forest, standardized[some], is_new[some])
+        return _with_all_classes(proba, forest.classes_, frequencies)
+
+    return forest, by_blocks(judge, len(standardized), len(frequencies))
 
 
-def _out_of_bag(forest, rows):
-    """Return the mean of the trees that have not seen a row; the frequencies if all have.
+def _out_of_bag(forest, rows, is_new):
+    """Return the mean of the trees (n, n_trees) that a row is new to; NaN where there are none.
 
     scikit-learn's own estimate warns if there is such a row.
     """
     total = np.zeros((len(rows), len(forest.classes_)))
-    n_trees = np.zeros((len(rows), 1))
-    for tree, seen in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        is_new = np.ones(len(rows), dtype=bool)
-        is_new[seen] = False
-        if is_new.any():
-            total[is_new] += tree.predict_proba(rows[is_new])
-            n_trees[is_new] += 1
+    for tree, is_new_to_it in zip(forest.estimators_, is_new.T, strict=True):
+        if is_new_to_it.any():
+            total[is_new_to_it] += tree.predict_proba(rows[is_new_to_it])
+    n_trees = is_new.sum(axis=1, keepdims=True)
     return np.where(n_trees > 0, total / np.maximum(n_trees, 1), np.nan)
 
 

@@ -22,6 +22,12 @@ pytestmark = pytest.mark.usefixtures("few_trees")
 FILL_VALUES = [9.96921e36, -3.4028235e38, 1e20, 1e200]  # netCDF, GIS
 
 
+@pytest.fixture(scope="module")
+def fitted(few_trees, fast, blobs):
+    X, _, y = blobs
+    return LRADiffusionClassifier(**fast).fit(X, y)
+
+
 # Features
 
 
