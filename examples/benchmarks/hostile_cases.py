@@ -52,7 +52,7 @@ class Case:
     words: tuple = ROWS
 
 
-class Interruption(Exception):
+class Interruption(BaseException):
     """Stands in for whatever stops a fit."""
 
 

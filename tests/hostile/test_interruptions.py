@@ -15,7 +15,7 @@ from skdiffusion_label.label_noise import NoisyLabelsClassifier
 pytestmark = pytest.mark.usefixtures("few_trees")
 
 
-class Interruption(Exception):
+class Interruption(BaseException):
     """Stands in for whatever stops a fit."""
 
 

@@ -15,7 +15,7 @@ def test_a_fit_with_many_classes_needs_few_tables_of_labels():
     n_samples, n_classes = 14_000, 310
     y = np.arange(n_samples) % n_classes
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_classes, 8))[y] + 0.1 * rng.normal(size=(n_samples, 8))
+    X = rng.normal(size=(n_classes, 4))[y] + 0.1 * rng.normal(size=(n_samples, 4))
     clf = LRADiffusionClassifier(max_iter=1, hidden_size=16, random_state=0)
     tracemalloc.start()
     try:
