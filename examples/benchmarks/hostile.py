@@ -15,7 +15,7 @@ from pathlib import Path
 from hostile_cases import AREAS, run_case
 
 LIMIT = 30.0  # seconds of a case
-START_LIMIT = 120.0  # seconds, until a child is ready
+START_LIMIT, END_LIMIT = 120.0, 10.0  # seconds, until a child is ready and until it has ended
 SURVIVED = ("right result", "refused")
 OUTPUT = Path(__file__).parents[2] / "docs" / "results" / "hostile.json"
 
@@ -24,8 +24,8 @@ def serve(connection):
     """Run the cases that come through ``connection``, one after the other."""
     warnings.simplefilter("ignore")
     connection.send("ready")
-    while True:
-        connection.send(run_case(*connection.recv()))
+    while (case := connection.recv()) is not None:
+        connection.send(run_case(*case))
 
 
 class Child:
@@ -45,7 +45,7 @@ class Child:
             outcome = "hang"
         except EOFError:
             outcome = "crash"
-        self.stop()
+        self.stop(is_idle=False)
         return "", outcome, f"more than {limit:g} s" if outcome == "hang" else "the process died"
 
     def _start(self):
@@ -57,13 +57,17 @@ class Child:
         if not self._connection.poll(START_LIMIT) or self._connection.recv() != "ready":
             raise RuntimeError("A child process does not start.")
 
-    def stop(self):
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._connection.close()
-            self._process = None
+    def stop(self, *, is_idle=True):
+        """End the process, if it ``is_idle`` by asking it to."""
+        if self._process is None:
+            return
+        if is_idle:
+            self._connection.send(None)
+            self._process.join(END_LIMIT)
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+        self._process = None
 
 
 def attack(areas, seed, seconds, limit=LIMIT):

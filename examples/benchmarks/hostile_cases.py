@@ -40,7 +40,7 @@ from skdiffusion_label.embedding import TorchEmbedder
 
 FAST = {"max_iter": 2, "hidden_size": 16, "random_state": 0}
 ROWS = ("X", "Complex", "feature", "sample", "array", "row", "dimension", "sparse", "neighbors")
-LABELS = ("y", "label", "class", "annotations", "proba", "target", "row", "Complex", "folds")
+LABELS = ("y", "label", "class", "annotations", "proba", "target", "row", "samples", "Complex")
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,10 @@ def blobs(rng, n_samples=None):
     return X, y
 
 
-def check_proba(proba, n_rows=None):
+def check_proba(proba):
     """Assert that these are probabilities."""
     assert np.isfinite(proba).all(), "not finite"
     assert np.allclose(proba.sum(axis=1), 1, atol=1e-5), "does not sum to one"
-    assert n_rows is None or len(proba) == n_rows, "another number of rows"
 
 
 def random_parameters(rng):
@@ -158,6 +157,10 @@ def _other_shape(rng, X):
     return ways[way](), way
 
 
+def _n_rows(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X or ())
+
+
 def inputs(rng, folder):
     """Rows, and weights, of any size, shape and dtype, in fit or in prediction."""
     X, y = blobs(rng)
@@ -172,7 +175,7 @@ def inputs(rng, folder):
         return Case(
             f"weights {weight.min():g} to {weight.max():g}",
             lambda: clf.fit(X, y, sample_weight=weight).predict_proba(X),
-            lambda proba: check_proba(proba, len(X)),
+            check_proba,
             ("weight",),
         )
     given = (y,) if method == "purify_proba" else ()
@@ -180,12 +183,11 @@ def inputs(rng, folder):
 
     def call():
         clf.fit(strange if where == "fit" else X, y)
-        n_rows = len(strange)
-        return getattr(clf, method)(strange, *(codes[:n_rows] for codes in given))
+        proba = getattr(clf, method)(strange, *(codes[: _n_rows(strange)] for codes in given))
+        assert len(proba) == _n_rows(strange), "another number of rows"
+        return proba
 
-    return Case(
-        f"{description} in {where}, {method}", call, lambda proba: check_proba(proba, len(strange))
-    )
+    return Case(f"{description} in {where}, {method}", call, check_proba)
 
 
 # Labels
@@ -432,7 +434,7 @@ def _list_case(rng, folder):
         names = [name for name in result if name.endswith("paths")]
         assert not any("\0" in path for name in names for path in result[name]), "NUL in a path"
 
-    return Case(f"{load.__name__}, {path.name}, {way}", lambda: load(folder), check, (path.name,))
+    return Case(f"{load.__name__}, {path.name}, {way}", lambda: load(folder), check, (str(folder),))
 
 
 def _to_tensor(image):
