@@ -12,19 +12,66 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
 _seeding = threading.RLock()
+_is_forked = False
 
 
-def _renew_lock() -> None:
-    global _seeding
-    _seeding = threading.RLock()
+class _BlasLimit:
+    """BLAS's number of threads, which the threads of a process have in common.
+
+    The first block that limits it decides for those that open beside it; the last one to close
+    restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: list[int] = []  # by thread: after a fork one of them is left
+        self._before: Any = None
+
+    @contextmanager
+    def __call__(self, libraries: ThreadpoolController, n_threads: int) -> Iterator[None]:
+        thread = threading.get_ident()
+        with self._lock:
+            if self._before is None:
+                self._before = libraries.select(user_api="blas").limit(limits=n_threads)
+                _let_others_set_blas(libraries)
+            self._open.append(thread)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.remove(thread)
+                if not self._open:
+                    self._before.restore_original_limits()
+                    self._before = None
+                    _let_others_set_blas(libraries)
+
+    def forget_other_threads(self) -> None:
+        """Go on in a forked process, which has the thread that forked alone."""
+        self._lock = threading.Lock()
+        self._open = [thread for thread in self._open if thread == threading.get_ident()]
 
 
-if hasattr(os, "register_at_fork"):  # a process that reads images starts while the lock is held
-    os.register_at_fork(after_in_child=_renew_lock)
+def _let_others_set_blas(libraries: ThreadpoolController) -> None:
+    """Let other threads set BLAS's number of threads; threadpoolctl lets one at a time."""
+    with libraries.select(user_api=[]).limit():
+        pass
+
+
+_limited_blas = _BlasLimit()
+
+
+def _after_fork() -> None:
+    global _seeding, _is_forked
+    _seeding, _is_forked = threading.RLock(), True
+    _limited_blas.forget_other_threads()
+
+
+if hasattr(os, "register_at_fork"):  # a process that reads images starts while a lock is held
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def make_generator(random_state: np.random.RandomState) -> torch.Generator:
@@ -123,9 +170,31 @@ def prediction_device(device: str) -> torch.device:
 
 @contextmanager
 def limited_threads(n_jobs: int | None) -> Iterator[None]:
-    """Run torch, BLAS and OpenMP on ``n_jobs`` threads; on leaving, restore their settings."""
-    with threadpool_limits(joblib.effective_n_jobs(n_jobs)):
+    """Run torch, BLAS and OpenMP on ``n_jobs`` threads; on leaving, restore their settings.
+
+    In a forked process they run on one: OpenMP would wait for threads that its parent has.
+    """
+    n_threads = 1 if _is_forked else joblib.effective_n_jobs(n_jobs)
+    torch.get_num_threads()  # a thread's first call of torch sets its number, which would be late
+    libraries = ThreadpoolController()
+    openmp = libraries.select(user_api="openmp")
+    with openmp.limit(limits=n_threads), _limited_blas(libraries, n_threads):
         yield
+
+
+@contextmanager
+def usable_threads() -> Iterator[None]:
+    """Run on the threads that there are: one in a forked process, all elsewhere."""
+    if not _is_forked:
+        yield
+        return
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # MKL's too, which may be told apart from OpenMP's
+    try:
+        with limited_threads(1):
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def printed_form(value: Any) -> str:

@@ -43,7 +43,7 @@ ALLOWED_PACKAGES = {
     ),
     "label_noise": ({"numpy", "scipy", "sklearn"}, set()),
     "noise_model": ({"numpy", "scipy"}, set()),
-    "retrieval": ({"numpy", "scipy", "torch"}, {"pynndescent"}),
+    "retrieval": ({"numpy", "scipy", "torch"}, {"numba", "pynndescent"}),
 }
 HEAVY_PACKAGES = {"matplotlib", "numba", "open_clip", "pandas", "pynndescent", "torchvision"}
 FORBIDDEN_NAMES = {"common", "helpers", "utils"}

@@ -73,7 +73,7 @@ class Chains:
                 elif prior is not None:
                     y_t = y_t + prior
                 steps = model.denoise(y_t, timesteps, features, prior, inputs=raw)
-                labels_of_steps = (y_0[:, :n_used].cpu().double() for y_0 in steps)
+                labels_of_steps = (_finite(y_0[:, :n_used]) for y_0 in steps)
                 results.append(read_off(labels_of_steps, rows))
         return results
 
@@ -103,8 +103,19 @@ def _raw_blocks(inputs, blocks):
     return inputs.raw.batches([range(*rows.indices(len(inputs))) for rows in blocks])
 
 
+def _finite(y_0):
+    """Return labels (n_draws, n, n_classes) in float64 on the CPU; raise if one is no number."""
+    y_0 = y_0.cpu().double()
+    if y_0.isnan().any():
+        raise ValueError(
+            "Prediction is too large for float32: the weights have grown without bound under too "
+            "large a learning_rate, or X is too far from the training rows."
+        )
+    return y_0
+
+
 def _block(array, n_rows, device):
     """Return the rows of ``array`` and zeros up to ``n_rows`` as a tensor in float32."""
-    block = torch.zeros((n_rows, array.shape[1]), device=device)
+    block = torch.zeros((n_rows, array.shape[1]), dtype=torch.float32, device=device)
     block[: len(array)] = to_tensor(array, block.dtype, device)
     return block

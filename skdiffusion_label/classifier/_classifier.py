@@ -9,7 +9,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skdiffusion_label._torch import fitting_device, limited_threads, make_generator
+from skdiffusion_label._torch import (
+    fitting_device,
+    limited_threads,
+    make_generator,
+    usable_threads,
+)
 from skdiffusion_label.classifier._callbacks import CallbackSupport, run_epochs
 from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._features import (
@@ -131,7 +136,9 @@ class LRADiffusionClassifier(
         Pass an int for the same result in each call.
     n_jobs : int, default=None
         Number of CPU threads that train and predict, 1 by default: small layers gain little from
-        more. Linear algebra in retrieval takes as many as its library does elsewhere.
+        more. Linear algebra in retrieval takes as many as its library does elsewhere, and a forked
+        process takes one for all. Sums are rounded otherwise on more threads: probabilities move
+        by about 1e-5.
     verbose : int, default=0
         Print progress: the loss of each epoch.
 
@@ -296,6 +303,7 @@ class LRADiffusionClassifier(
         self.verbose = verbose
 
     @unchanged_on_error
+    @usable_threads()
     @_fit_context(prefer_skip_nested_validation=False)  # the extractor and the prior are the user's
     def fit(self, X, y, sample_weight=None, neighbors=None):
         """Retrieve labels and train the denoiser on them.
@@ -303,12 +311,14 @@ class LRADiffusionClassifier(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows, or whatever ``feature_extractor`` takes.
+            Training rows, or whatever ``feature_extractor`` takes. Features are finite and lie
+            between -1e18 and 1e18: a larger number mostly stands for a missing one.
         y : array-like of shape (n_samples,)
             Given labels, right or wrong: strings, booleans or integers.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, in training and in the votes on their neighbors. A row of weight
-            zero is nobody's neighbor and not trained on, though its own neighbors are looked up.
+            Weights of the rows, in training and in the votes on their neighbors, at any scale. A
+            row of weight zero is nobody's neighbor and not trained on, though its own neighbors are
+            looked up.
         neighbors : sparse matrix of shape (n_samples, n_samples) or array of shape \
                 (n_samples, n_neighbors), default=None
             Neighbors found elsewhere: a graph of ``KNeighborsTransformer`` or indices of training

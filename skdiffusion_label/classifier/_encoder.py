@@ -47,7 +47,8 @@ def initial_encoder(encoder, inputs, hidden_size, random_state):
         module = module.cpu().float()
         n_units = _n_units(module, inputs)
         if n_units != hidden_size:
-            module = nn.Sequential(module, nn.Linear(n_units, hidden_size, bias=False))
+            layer = nn.Linear(n_units, hidden_size, bias=False, dtype=torch.float32)
+            module = nn.Sequential(module, layer)
     return module
 
 

@@ -6,7 +6,7 @@ from sklearn.utils.validation import validate_data
 
 from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._prior import fit_prior
-from skdiffusion_label.classifier._validation import check_dense, check_rows
+from skdiffusion_label.classifier._validation import check_dense, check_rows, check_size
 
 DTYPES = [np.float64, np.float32]
 
@@ -16,9 +16,10 @@ def read_rows(estimator, X, y, sample_weight, neighbors, continues, random_state
 
     An estimator that ``continues`` from its previous fit keeps the extractor.
     """
-    checks = {"dtype": DTYPES, "ensure_min_samples": 2, "reset": not continues}
+    checks = {"dtype": DTYPES, "order": "C", "ensure_min_samples": 2, "reset": not continues}
     if estimator.feature_extractor is None:
         features, y = validate_data(estimator, X, y, **checks)
+        check_size(features, names_of(estimator))
         rows = check_rows(estimator, features, y, sample_weight, neighbors, random_state)
         return None, features, rows
     rows = check_rows(estimator, X, y, sample_weight, neighbors, random_state)
@@ -28,6 +29,7 @@ def read_rows(estimator, X, y, sample_weight, neighbors, continues, random_state
     else:
         extractor, features = _fit_extractor(clone(estimator.feature_extractor), X, y)
     features, _ = validate_data(estimator, check_dense(features), y, **checks)
+    check_size(features, names_of(estimator))
     return extractor, features, rows
 
 
@@ -35,6 +37,11 @@ def _fit_extractor(extractor, X, y):
     if hasattr(extractor, "fit_transform"):
         return extractor, extractor.fit_transform(X, y)
     return extractor, extractor.fit(X, y).transform(X)
+
+
+def names_of(estimator):
+    """Return the names of the features, or None."""
+    return getattr(estimator, "feature_names_in_", None)
 
 
 def draw_seed(random_state):

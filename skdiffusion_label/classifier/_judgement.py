@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skdiffusion_label.classifier._models import Models
+from skdiffusion_label.classifier._tables import Exponential, by_blocks, gathered
 from skdiffusion_label.noise_model import (
     LocalNoise,
     Pool,
@@ -28,7 +29,7 @@ class Judgement:
 
     Attributes
     ----------
-    judgements : ndarray of shape (n_judges, n, n_classes)
+    judgements : array-like of shape (n_judges, n, n_classes)
         Probabilities of given labels, each from a judge that has not seen the row's own: the votes
         of neighbors, the linear model, the forests.
     pool : Pool
@@ -51,9 +52,10 @@ class Judgement:
 def judge_labels(label_aggregation, log_proba, of_forests, retrieval, rows, random_state):
     """Pool what neighbors and models say of ``rows``, and join it with the given labels."""
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
-    judgements = np.stack([*votes, np.exp(log_proba), *of_forests])
+    shape = len(rows.y_codes), len(rows.classes)
+    judgements = gathered([*votes, Exponential(log_proba), *of_forests], shape)
     pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
-    judgement = _judgement(judgements, pool, pool.truth(judgements), rows)
+    judgement = _judgement(judgements, pool, None, rows)
     if label_aggregation == "vote":
         labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
         return replace(judgement, labels=labels.astype(np.float32))
@@ -65,16 +67,24 @@ def judge_anew(judgement, of_network, rows, random_state):
     judgements = judgement.judgements
     given = rows.y_codes, rows.weight, random_state
     pool = join_judge(judgement.pool, judgements, of_network, *given)
-    return _judgement(judgements, pool, pool.truth(judgements, of_network), rows)
+    return _judgement(judgements, pool, of_network, rows)
 
 
-def _judgement(judgements, pool, truth, rows):
+def _judgement(judgements, pool, of_network, rows):
+    shape = len(rows.y_codes), len(rows.classes)
     transition = pool.transition_matrix
+
+    def judged(some):
+        joined = () if of_network is None else (of_network[some],)
+        return pool.truth(judgements[:, some], *joined)
+
+    def joined_with_given(some):
+        likelihood = local_noise.likelihood(truth[some], rows.y_codes[some], transition)
+        return posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
+
+    truth = by_blocks(judged, *shape)
     local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
-    likelihood = local_noise.likelihood(truth, rows.y_codes, transition)
-    labels = posterior(truth, np.where(rows.weight[:, None] > 0, likelihood, 1))
-    arrays = truth.astype(np.float32), labels.astype(np.float32)
-    return Judgement(judgements, pool, local_noise, *arrays)
+    return Judgement(judgements, pool, local_noise, truth, by_blocks(joined_with_given, *shape))
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,7 @@ def judges_of_new_rows(models, retrieval, judgement, of_network, rows, random_st
     if not banks:
         n_votes = sum(map(len, retrieval.judgements.values()))
         given = rows.y_codes, rows.weight, random_state
-        judgements = judgement.judgements[n_votes:]
+        judgements = judgement.judgements[n_votes:, :]
         pool = join_judge(fit_pool(judgements, *given), judgements, of_network, *given)
     is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
     first = 0

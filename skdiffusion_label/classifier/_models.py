@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
+from skdiffusion_label.classifier._tables import by_blocks
 from skdiffusion_label.retrieval import Discriminant, fit_discriminant
 
 # Pure leaves for labels of which few are wrong, leaves of ten rows for labels of which many are,
@@ -96,28 +97,28 @@ def _fit_forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
 
 
 def _judged_out_of_bag(forest, standardized, rows, frequencies):
-    """Return out-of-bag probabilities; rows that were not trained on are judged by all trees."""
-    trained, others = rows.trained, np.flatnonzero(rows.weight == 0)
-    proba = np.empty((len(standardized), len(forest.classes_)))
-    proba[trained] = _out_of_bag(forest, standardized[trained])
-    if len(others):
-        proba[others] = forest.predict_proba(standardized[others])
-    return _with_all_classes(proba, forest.classes_, frequencies)
+    """Return what the trees say that a row is new to: of rows not trained on, all of them."""
+    is_new = np.full((len(standardized), len(forest.estimators_)), True)
+    for column, seen in enumerate(forest.estimators_samples_):
+        is_new[rows.trained[seen], column] = False
+
+    def judge(some):
+        proba = _out_of_bag(forest, standardized[some], is_new[some])
+        return _with_all_classes(proba, forest.classes_, frequencies)
+
+    return by_blocks(judge, len(standardized), len(frequencies))
 
 
-def _out_of_bag(forest, rows):
-    """Return the mean of the trees that have not seen a row; the frequencies if all have.
+def _out_of_bag(forest, rows, is_new):
+    """Return the mean of the trees (n, n_trees) that a row is new to; NaN where there are none.
 
     scikit-learn's own estimate warns if there is such a row.
     """
     total = np.zeros((len(rows), len(forest.classes_)))
-    n_trees = np.zeros((len(rows), 1))
-    for tree, seen in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        is_new = np.ones(len(rows), dtype=bool)
-        is_new[seen] = False
-        if is_new.any():
-            total[is_new] += tree.predict_proba(rows[is_new])
-            n_trees[is_new] += 1
+    for tree, is_new_to_it in zip(forest.estimators_, is_new.T, strict=True):
+        if is_new_to_it.any():
+            total[is_new_to_it] += tree.predict_proba(rows[is_new_to_it])
+    n_trees = is_new.sum(axis=1, keepdims=True)
     return np.where(n_trees > 0, total / np.maximum(n_trees, 1), np.nan)
 
 

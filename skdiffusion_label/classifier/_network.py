@@ -45,7 +45,7 @@ def build_model(network):
             network["n_timesteps"],
             network["hidden_size"],
             network["encoder"],
-        )
+        ).float()  # whatever torch's default is
     schedule = NoiseSchedule(network["noise_schedule"], network["n_timesteps"])
     return LabelDiffusion(denoiser.to_empty(device="cpu"), schedule, network["prediction_type"])
 

@@ -4,15 +4,27 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state, check_scalar, column_or_1d
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils import check_array, check_random_state, check_scalar, column_or_1d
+from sklearn.utils.validation import (
+    _check_n_features,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
-from skdiffusion_label._torch import make_generator, prediction_device
+from skdiffusion_label._torch import (
+    limited_threads,
+    make_generator,
+    prediction_device,
+    usable_threads,
+)
 from skdiffusion_label.classifier._chains import Chains, last
-from skdiffusion_label.classifier._features import DTYPES
+from skdiffusion_label.classifier._features import DTYPES, names_of
 from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._network import fitted_model
 from skdiffusion_label.classifier._prior import prior_mean
+from skdiffusion_label.classifier._validation import check_size
+from skdiffusion_label.classifier._versions import VersionedState
 from skdiffusion_label.diffusion import draw_probabilities
 from skdiffusion_label.noise_model import posterior
 from skdiffusion_label.retrieval import neighbors_graph
@@ -36,7 +48,7 @@ def _normalized(proba):
     return proba / proba.sum(axis=1, keepdims=True)
 
 
-class LabelDiffusionPredictor:
+class LabelDiffusionPredictor(VersionedState):
     """Methods that predict from the state that ``LRADiffusionClassifier.fit`` leaves."""
 
     def predict(self, X):
@@ -55,6 +67,7 @@ class LabelDiffusionPredictor:
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(axis=1)]
 
+    @usable_threads()
     def predict_proba(self, X):
         """Predict the probability of each class.
 
@@ -102,10 +115,13 @@ class LabelDiffusionPredictor:
             is that of ``predict_proba``.
         """
         check_is_fitted(self)
-        features, inputs = self._read(X)
-        for proba in self._chains().staged_proba(inputs):
-            yield self._joined(features, inputs, proba)
+        with usable_threads():
+            features, inputs = self._read(X)
+            stages = self._chains().staged_proba(inputs)
+            stages = [self._joined(features, inputs, proba) for proba in stages]
+        yield from stages
 
+    @usable_threads()
     def sample_labels(self, X, n_samples=1, random_state=0):
         """Draw labels from the learned distribution of each row's label.
 
@@ -153,6 +169,7 @@ class LabelDiffusionPredictor:
         codes = chains.run(inputs, draw_codes, start=start)
         return self.classes_[torch.cat(codes, dim=1).T.numpy()]
 
+    @usable_threads()
     def purify_proba(self, X, y, timestep=None):
         """Infer the true label from both the row and the label that it was given.
 
@@ -224,6 +241,7 @@ class LabelDiffusionPredictor:
         proba = self.purify_proba(X, y, timestep)
         return self.classes_[proba.argmax(axis=1)]
 
+    @usable_threads()
     def kneighbors_graph(self, X):
         """Return the distances from the training rows to the neighbors that ``fit`` has found.
 
@@ -263,9 +281,14 @@ class LabelDiffusionPredictor:
 
     def _extract_features(self, X):
         """Return validated features (n_samples, n_features) of ``X``."""
-        if self.feature_extractor_ is not None:
-            X = self.feature_extractor_.transform(X)
-        return validate_data(self, X, reset=False, dtype=DTYPES)
+        checks = {"dtype": DTYPES, "order": "C"}
+        if self.feature_extractor_ is None:
+            features = validate_data(self, X, reset=False, **checks)
+        else:  # whose output has names or not as it is set when it is called
+            features = check_array(self.feature_extractor_.transform(X), **checks)
+            _check_n_features(self, features, reset=False)
+        check_size(features, names_of(self))
+        return features
 
     def _encoder_inputs(self, X):
         """Return the inputs of an encoder of its own inputs, if there is one."""
@@ -278,7 +301,8 @@ class LabelDiffusionPredictor:
         condition = self._scaler.transform(features)
         if self.prior_ is None:
             return features, DenoiserInputs(condition, raw=raw)
-        means = prior_mean(self.prior_, features, self.classes_)
+        with limited_threads(self.n_jobs):
+            means = prior_mean(self.prior_, features, self.classes_)
         return features, DenoiserInputs(np.hstack([condition, means]), means, raw)
 
     def _joined(self, features, inputs, proba):

@@ -1,9 +1,11 @@
 """The prior mean f_q: a classifier's guess of the label, from which the diffusion starts."""
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold
+from sklearn.utils import assert_all_finite
 
 _N_FOLDS = 5
 
@@ -20,7 +22,7 @@ def fit_prior(prior, features, y, sample_weight, classes, random_state):
         From models fitted on other folds; from ``prior`` itself if it is a ``FrozenEstimator``.
     """
     positive = sample_weight > 0
-    fitted = clone(prior).fit(features[positive], y[positive])
+    fitted = _fit(prior, features[positive], y[positive])
     if not np.isin(fitted.classes_, classes).any():
         raise ValueError(
             f"prior must know some of the labels in y, {classes[:5]}, got classes "
@@ -35,9 +37,15 @@ def fit_prior(prior, features, y, sample_weight, classes, random_state):
         if len(np.unique(y[train])) < 2:  # many classifiers refuse to fit one class
             proba[test] = np.isin(classes, y[positive]) / len(np.unique(y[positive]))
             continue
-        model = clone(prior).fit(features[train], y[train])
+        model = _fit(prior, features[train], y[train])
         proba[test] = prior_mean(model, features[test], classes)
     return fitted, proba
+
+
+def _fit(prior, features, y):
+    """Fit a clone of ``prior``, whose steps pass on arrays whatever is set for all others."""
+    with config_context(transform_output="default"):
+        return clone(prior).fit(features, y)
 
 
 def prior_mean(fitted, features, classes):
@@ -47,6 +55,8 @@ def prior_mean(fitted, features, classes):
         classes[np.minimum(columns, len(classes) - 1)] == fitted.classes_
     )
     proba = np.zeros((len(features), len(classes)), dtype=np.float32)
-    proba[:, columns[known]] = fitted.predict_proba(features)[:, known]
+    with config_context(transform_output="default"):
+        proba[:, columns[known]] = fitted.predict_proba(features)[:, known]
+    assert_all_finite(proba, input_name="predict_proba of prior")
     totals = proba.sum(axis=1, keepdims=True)
     return np.divide(proba, totals, where=totals > 0, out=np.full_like(proba, 1 / len(classes)))

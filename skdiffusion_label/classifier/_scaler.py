@@ -8,6 +8,7 @@ _MAX_ROWS = 5_000  # quartiles are then known to one percent of all rows
 _LARGEST = 3.0  # standard deviations of a normal distribution that the largest values approach
 _NORMAL_QUARTILES = 1.349  # their distance in standard deviations
 _ROWS_PER_BLOCK = 4_096
+_VERY_LARGE = 1e100  # less than infinite
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Scaler:
         scaled = np.empty(features.shape, dtype=np.float32)
         for first in range(0, len(features), _ROWS_PER_BLOCK):
             block = slice(first, first + _ROWS_PER_BLOCK)
-            clipped = _clipped((features[block] - self.median) / self.spread)
+            clipped = _clipped(features[block] - self.median, self.spread)
             scaled[block] = (clipped - self.mean) / self.deviation
         return scaled
 
@@ -44,11 +45,13 @@ def fit_scaler(features, rows):
     spread = (upper - lower) / _NORMAL_QUARTILES
     # Columns of which most entries are equal.
     spread = _without_zeros(np.where(spread > 0, spread, some.std(axis=0)))
-    clipped = _clipped(some / spread)
+    clipped = _clipped(some, spread)
     return Scaler(median, spread, clipped.mean(axis=0), _without_zeros(clipped.std(axis=0)))
 
 
-def _clipped(values):
+def _clipped(deviations, spread):
+    with np.errstate(over="ignore"):  # of constant columns but for the last digits
+        values = np.clip(deviations / spread, -_VERY_LARGE, _VERY_LARGE)
     return values / np.hypot(1, values / _LARGEST)
 
 

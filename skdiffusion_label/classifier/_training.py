@@ -50,19 +50,23 @@ def training_settings(estimator, n_rows, joins_judges=False):
 
 def balanced_class_weight(rows, label_distributions):
     """Return the weights of the classes, with a mean of one over the labels that are drawn."""
-    shares = np.average(label_distributions, axis=0, weights=rows.weight)
+    shares = rows.weight @ label_distributions / rows.weight.sum()
     return rows.class_weight / (rows.class_weight @ shares)
 
 
 def training_data(inputs, label_distributions, rows, device):
     """Return the rows to train on as tensors on ``device``."""
-    trained = inputs if len(rows.trained) == len(inputs) else inputs.take(rows.trained)
+    class_weight = balanced_class_weight(rows, label_distributions)
+    trained, weight = inputs, rows.weight
+    if len(rows.trained) < len(inputs):
+        trained, weight = inputs.take(rows.trained), weight[rows.trained]
+        label_distributions = label_distributions[rows.trained]
     arrays = (
         trained.condition,
-        label_distributions[rows.trained],
-        rows.weight[rows.trained],
+        label_distributions,
+        weight,
         trained.prior_means,
-        balanced_class_weight(rows, label_distributions),
+        class_weight,
     )
     return TrainingData(
         *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays),

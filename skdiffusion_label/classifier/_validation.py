@@ -10,6 +10,9 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from skdiffusion_label.retrieval import check_neighbors
 
+# Squares of smaller numbers can be summed in float32; a larger one mostly stands for a missing one.
+_LARGEST_FEATURE = 1e18
+
 
 @dataclass(frozen=True)
 class TrainingRows:
@@ -52,9 +55,8 @@ def check_rows(estimator, X, y, sample_weight, neighbors, random_state):
     check_consistent_length(X, y)
     check_classification_targets(y)
     y = np.asarray(y)
-    weight = _check_sample_weight(sample_weight, y, dtype=np.float32, ensure_non_negative=True)
+    weight = _check_weight(sample_weight, y)
     n_held_out = _n_held_out(estimator, np.count_nonzero(weight))
-    weight = weight / weight[weight > 0].mean()
     if neighbors is not None:
         neighbors = check_neighbors(neighbors, len(y))
     classes, y_codes = np.unique(y, return_inverse=True)
@@ -66,14 +68,23 @@ def check_rows(estimator, X, y, sample_weight, neighbors, random_state):
     return TrainingRows(classes, y_codes, weight - held_out, held_out, class_weight, neighbors)
 
 
+def _check_weight(sample_weight, y):
+    """Return weights whose positive ones have a mean of one, in float32."""
+    weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+    if weight.any():
+        weight = weight / weight.max()  # whose sum is finite
+        weight /= weight[weight > 0].mean()
+    return weight.astype(np.float32)
+
+
 def _n_held_out(estimator, n_rows):
     fraction = estimator.validation_fraction if estimator.n_iter_no_change is not None else 0
     n_held_out = int(np.ceil(fraction * n_rows))
     if n_rows - n_held_out < 2:
         raise ValueError(
-            "At least two rows of positive weight must be left to train on, got "
-            f"{n_rows} of which validation_fraction={estimator.validation_fraction} holds out "
-            f"{n_held_out}."
+            "At least two rows of positive weight, in float32 beside those of the others, must be "
+            f"left to train on, got {n_rows} of which "
+            f"validation_fraction={estimator.validation_fraction} holds out {n_held_out}."
         )
     return n_held_out
 
@@ -81,11 +92,32 @@ def _n_held_out(estimator, n_rows):
 def _check_class_weight(class_weight, classes, y):
     """Return the weight of each class (n_classes,)."""
     weights = compute_class_weight(class_weight, classes=classes, y=y)
-    if weights.min() < 0 or weights.max() == 0:
+    if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.max() > 0):
         raise ValueError(
-            f"class_weight must not be negative, nor zero for all classes, got {class_weight}."
+            "class_weight must be finite and not negative, nor zero for all classes, got "
+            f"{class_weight}."
         )
-    return weights
+    return weights / weights.max()
+
+
+def check_size(features, names=None):
+    """Raise if a number is so large that results would not be finite, or mean nothing."""
+    _check_largest(
+        features,
+        _LARGEST_FEATURE,
+        names,
+        "X must hold numbers between -{limit:g} and {limit:g}, got {value:g} in {place}. If it "
+        "stands for a missing value, replace it by a real one; else choose a larger unit.",
+    )
+
+
+def _check_largest(array, limit, names, message):
+    if max(array.max(), -array.min()) <= limit:
+        return
+    row, column = np.argwhere(~(np.abs(array) <= limit))[0]
+    name = "" if names is None else f" ({names[column]!r})"
+    place = f"row {row}, column {column}{name}"
+    raise ValueError(message.format(limit=limit, value=array[row, column], place=place))
 
 
 def check_dense(features):

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
+from skdiffusion_label.cleaning._validation import check_kind
 from skdiffusion_label.noise_model import dawid_skene
 
 
@@ -16,8 +17,8 @@ def aggregate_annotations(annotations):
     Parameters
     ----------
     annotations : array-like of shape (n_samples, n_annotators)
-        Labels: strings, booleans or numbers; None or NaN where an annotator has given none. Each
-        row needs at least one.
+        Labels, all of them strings, booleans or numbers; None or NaN where an annotator has given
+        none. Each row needs at least one.
 
     Returns
     -------
@@ -32,7 +33,8 @@ def aggregate_annotations(annotations):
     Raises
     ------
     ValueError
-        If ``annotations`` is not two-dimensional, or if a row has no label.
+        If ``annotations`` is not two-dimensional, if a row has no label, or if labels are of
+        different kinds.
 
     References
     ----------
@@ -72,7 +74,14 @@ def _encode(annotations):
         raise ValueError(
             f"annotations must have at least one label in each row, row {row} has none."
         )
-    classes, given_codes = np.unique(np.array(labels[is_given].tolist()), return_inverse=True)
+    given = labels[is_given].tolist()
+    check_kind(given, "annotations")
+    # As objects: an array of integers and floats would round large integers.
+    distinct = sorted(set(given))
+    classes = np.array(distinct)
+    if classes.tolist() != distinct:
+        classes = np.array(distinct, dtype=object)
+    code_of = {label: code for code, label in enumerate(distinct)}
     codes = np.full(labels.shape, -1)
-    codes[is_given] = given_codes
+    codes[is_given] = [code_of[label] for label in given]
     return codes, classes

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, check_random_state, indexable
 
 from skdiffusion_label.cleaning._calibration import calibrated
+from skdiffusion_label.cleaning._validation import check_proba
 from skdiffusion_label.noise_model import confident_transition, deconvolved, posterior_of_given
 
 # Of what a classifier knows of given labels, the share that timid probabilities may hide. Linear
@@ -115,6 +116,7 @@ def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_st
         n_jobs=n_jobs,
         params=fit_params,
     )
+    proba = check_proba(proba, y_codes.max() + 1, "predict_proba of estimator")
     return beliefs_from_proba(y_codes, proba)
 
 

@@ -23,6 +23,7 @@ from skdiffusion_label.cleaning._beliefs import (
     purifies,
 )
 from skdiffusion_label.cleaning._issues import issues_table, supporters
+from skdiffusion_label.cleaning._validation import check_kind
 
 
 class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
@@ -151,6 +152,9 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         if beliefs.neighbors is not None:
             table["neighbors"] = supporters(beliefs.neighbors, y_codes, suggested)
         is_mended = table["action"].isin(["relabel", "drop"])
+        lost = _lost_classes(classes, y_codes, np.where(is_mended, suggested, y_codes))
+        for reason in filter(None, (beliefs.abstention, lost)):
+            warnings.warn(reason, UserWarning, stacklevel=3)  # past the check of parameters
         self.classes_, self.annotations_ = classes, annotations
         self.label_issues_ = table
         self.clean_labels_ = classes[np.where(is_mended, suggested, y_codes)]
@@ -159,9 +163,6 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = beliefs.estimator
         self.abstention_ = beliefs.abstention
         self.sample_indices_ = np.flatnonzero(table["action"] != "drop")
-        lost = _lost_classes(classes, y_codes, np.where(is_mended, suggested, y_codes))
-        for reason in filter(None, (self.abstention_, lost)):
-            warnings.warn(reason, UserWarning, stacklevel=3)  # past the check of parameters
         return self
 
     def _judge(self, X, y, y_codes, fit_params):
@@ -226,6 +227,7 @@ def _consensus(y):
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         annotations = aggregate_annotations(y)
         y = annotations.labels
+    check_kind(y, "y")
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skdiffusion_label.cleaning._beliefs import beliefs_from_proba, beliefs_of_folds
-from skdiffusion_label.cleaning._validation import check_labels_and_proba
+from skdiffusion_label.cleaning._validation import check_labels, check_labels_and_proba
 
 _N_SUPPORTERS = 5
 
@@ -81,6 +81,7 @@ def find_label_issues(
     if estimator is not None:
         if X is None:
             raise ValueError("X must be given along with estimator.")
+        y = check_labels(y)
         classes, y_codes = np.unique(y, return_inverse=True)
         beliefs = beliefs_of_folds(estimator, X, y, y_codes, {}, cv, n_jobs, random_state)
     else:
@@ -102,6 +103,8 @@ def _check_target_precision(target_precision):
             max_val=1,
             include_boundaries="neither",
         )
+        if np.isnan(target_precision):
+            raise ValueError("target_precision == nan, must be a number in (0, 1).")
 
 
 def issues_table(y_codes, classes, beliefs, target_precision, index=None):

@@ -176,7 +176,7 @@ def train_denoiser(
     start = model.starting_timestep if model.prediction_type == "logits" else None
     while state.n_epochs < settings.n_epochs:
         model.train()
-        total = torch.zeros((), device=data.features.device)
+        total = data.features.new_zeros(())
         order = torch.randperm(len(data), generator=generator).to(data.features.device)
         with _inputs_of_batches(data, order, n_batches, generator, processes) as inputs:
             batches = draw_batches(
@@ -282,7 +282,8 @@ def drop_features(features: Tensor, dropout: float, generator: Generator) -> Ten
     draws = torch.empty(math.ceil(features.numel() / 8), dtype=torch.int64)
     draws.random_(-(2**63), None, generator=generator)
     draws = draws.view(torch.uint8)[: features.numel()].view(features.shape)
-    threshold = (_N_BYTE_VALUES * dropout + torch.rand((), generator=generator)).floor()
+    rounding = torch.rand((), generator=generator, dtype=torch.float32)
+    threshold = (_N_BYTE_VALUES * dropout + rounding).floor()
     kept = draws.to(features.device, features.dtype).ge_(threshold)
     return kept.mul_(features).div_(1 - dropout)
 
@@ -305,8 +306,8 @@ def draw_batches(
     device = data.features.device
     distributions = data.label_distributions.index_select(0, order)
     # All draws come from one generator on the CPU: the same numbers on every device.
-    uniforms = torch.rand(len(order), generator=generator).to(device)
-    noise = torch.randn(distributions.shape, generator=generator).to(device)
+    uniforms = torch.rand(len(order), generator=generator, dtype=torch.float32).to(device)
+    noise = torch.randn(distributions.shape, generator=generator, dtype=torch.float32).to(device)
     t = draw_timesteps(len(order), schedule.n_timesteps, generator, start).to(device)
     if settings.label_weighting == "agreement":
         distributions = distributions.square()

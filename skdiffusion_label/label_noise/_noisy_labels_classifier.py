@@ -161,7 +161,8 @@ class NoisyLabelsClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_classification_targets(y)
         noise = self.noise if callable(self.noise) else _NOISES[self.noise]
         random_state = check_random_state(self.random_state)
-        y_noisy = np.asarray(noise(y, X, self.noise_rate, random_state=random_state))
+        # A copy, as the noise may be a function of the user's that changes it.
+        y_noisy = np.asarray(noise(y.copy(), X, self.noise_rate, random_state=random_state))
         if y_noisy.shape != y.shape:
             raise ValueError(
                 f"noise must return a label for each row, shape {y.shape}, got shape "

@@ -13,7 +13,7 @@ from skdiffusion_label.retrieval._bank import (
 )
 from skdiffusion_label.retrieval._discriminant import bhattacharyya_space
 from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, without_self
-from skdiffusion_label.retrieval._votes import count_votes, vote_proba
+from skdiffusion_label.retrieval._votes import VoteTable
 
 RETRIEVAL_SPACES = ("features", "standardized", "supervised")
 
@@ -26,21 +26,23 @@ class Retrieval:
     ----------
     neighbors : ndarray of shape (n_samples, n_neighbors)
         Indices, the nearest first.
-    votes : ndarray of shape (n_samples, n_classes), dtype=float32
-        What their labels sum up to; those of the fewer ones where two numbers were asked.
     space : str
         Where neighbors were looked up: "features", "standardized", "supervised" or "given".
-    judgements : dict of str to list of ndarray of shape (n_samples, n_classes), dtype=float32
-        Probabilities of given labels by :func:`vote_proba`, by space and number of neighbors.
+    judgements : dict of str to list of VoteTable
+        Probabilities of given labels, by space and number of neighbors.
     banks : dict of str to VoteBank
         To ask the neighbors about new rows, by space; empty if they were found elsewhere.
     """
 
     neighbors: np.ndarray
-    votes: np.ndarray
     space: str
     judgements: dict
     banks: dict
+
+    @property
+    def votes(self):
+        """What the neighbors' labels sum up to (n_samples, n_classes); the fewer ones' of two."""
+        return self.judgements[self.space][0].count()
 
 
 def retrieve(
@@ -124,17 +126,14 @@ def retrieve(
         asked = is_candidate, y_codes, n_classes, weight, numbers, metric
         banks = {name: make_bank(p, *asked) for name, p in points.items()}
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
-    votes, judgements, losses = {}, {}, {}
-    for name, nearest in found.items():
-        some = [nearest[:, :number] for number in numbers]
-        counted = [count_votes(those, y_codes, n_classes, sample_weight) for those in some]
-        votes[name] = counted[0]
-        pairs = zip(counted, numbers, strict=True)
-        judgements[name] = [vote_proba(counts, class_sizes, number) for counts, number in pairs]
-        own = judgements[name][-1][has_vote, y_codes[has_vote]]
-        losses[name] = -np.average(np.log(own), weights=weight[has_vote])
+    judgements = {
+        name: [VoteTable(nearest[:, :n], y_codes, weight, class_sizes) for n in numbers]
+        for name, nearest in found.items()
+    }
+    voters = np.flatnonzero(has_vote)
+    losses = {name: tables[-1].loss(voters) for name, tables in judgements.items()}
     space = min(losses, key=losses.get)
-    return Retrieval(found[space], votes[space], space, judgements, banks)
+    return Retrieval(found[space], space, judgements, banks)
 
 
 def check_neighbors(neighbors, n_samples):

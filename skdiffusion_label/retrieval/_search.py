@@ -1,6 +1,7 @@
 """Nearest neighbors of the training rows among themselves."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -190,6 +191,19 @@ def _largest(values, k):
 
 
 def _search_approximately(points, n_neighbors, random_state, n_jobs):
+    # In a thread of its own: numba sets the number of OpenMP threads of the one that it runs in.
+    with ThreadPoolExecutor(1) as own_thread:
+        graph = own_thread.submit(_approximate_graph, points, n_neighbors, random_state, n_jobs)
+        graph = graph.result()
+    # The row itself is mostly but not always first, as duplicates tie with it.
+    neighbors = np.full((len(points), n_neighbors), -1)
+    n_found = min(n_neighbors, graph.shape[1] - 1)
+    neighbors[:, :n_found] = without_self(graph)[:, :n_found]
+    return neighbors
+
+
+def _approximate_graph(points, n_neighbors, random_state, n_jobs):
+    import numba
     from pynndescent import NNDescent
 
     with _pynndescent_lock:
@@ -198,14 +212,9 @@ def _search_approximately(points, n_neighbors, random_state, n_jobs):
             metric="euclidean",
             n_neighbors=min(max(30, n_neighbors + 1), len(points) - 1),
             random_state=random_state,
-            n_jobs=n_jobs,
+            n_jobs=min(n_jobs, numba.config.NUMBA_NUM_THREADS),
         )
-        graph = index.neighbor_graph[0]
-    # The row itself is mostly but not always first, as duplicates tie with it.
-    neighbors = np.full((len(points), n_neighbors), -1)
-    n_found = min(n_neighbors, graph.shape[1] - 1)
-    neighbors[:, :n_found] = without_self(graph)[:, :n_found]
-    return neighbors
+        return index.neighbor_graph[0]
 
 
 def is_self(neighbors):

@@ -1,6 +1,10 @@
 """The votes of neighbors."""
 
+from dataclasses import dataclass
+
 import numpy as np
+
+_ROWS_AT_ONCE = 1_000
 
 
 def count_votes(neighbors, y_codes, n_classes, sample_weight=None):
@@ -55,3 +59,42 @@ def vote_proba(votes, class_sizes, n_neighbors):
     in_reach = np.clip(class_sizes / n_neighbors, 1 / n_neighbors, 1)
     proba = (votes + class_sizes / class_sizes.sum()) / in_reach
     return (proba / proba.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class VoteTable:
+    """Probabilities of given labels by :func:`vote_proba`, made for the rows that are asked for.
+
+    Attributes
+    ----------
+    neighbors : ndarray of shape (n_samples, n_neighbors)
+        Indices of training rows.
+    y_codes, sample_weight : ndarray of shape (n_samples,)
+        Integer-coded given labels and weights of the training rows.
+    class_sizes : ndarray of shape (n_classes,)
+        Sums of the weights of all rows that may be neighbors.
+    """
+
+    neighbors: np.ndarray
+    y_codes: np.ndarray
+    sample_weight: np.ndarray
+    class_sizes: np.ndarray
+
+    def __getitem__(self, rows):
+        """Return the probabilities (n, n_classes) of ``rows``."""
+        n_classes, neighbors = len(self.class_sizes), self.neighbors[rows]
+        votes = count_votes(neighbors, self.y_codes, n_classes, self.sample_weight)
+        return vote_proba(votes, self.class_sizes, neighbors.shape[1])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self[:], dtype)
+
+    def count(self):
+        """Return the votes (n_samples, n_classes) as they are counted."""
+        return count_votes(self.neighbors, self.y_codes, len(self.class_sizes), self.sample_weight)
+
+    def loss(self, rows):
+        """Return the mean log loss of the given labels of ``rows``, by their weights."""
+        blocks = np.array_split(rows, len(rows) // _ROWS_AT_ONCE + 1)
+        own = [self[block][np.arange(len(block)), self.y_codes[block]] for block in blocks]
+        return -np.average(np.log(np.concatenate(own)), weights=self.sample_weight[rows])
