@@ -1,6 +1,7 @@
 """Numbers that are too large, labels that look alike, and probabilities that are none."""
 
 import copy
+import itertools
 import pickle
 import re
 
@@ -19,7 +20,7 @@ from skdiffusion_label.label_noise import NoisyLabelsClassifier
 
 pytestmark = pytest.mark.usefixtures("few_trees")
 
-FILL_VALUES = [9.96921e36, -3.4028235e38, 1e20, 1e200]  # netCDF, GIS
+FILL_VALUES = [9.96921e36, -3.4028235e38, 1e20]  # netCDF, GIS
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +32,14 @@ def fitted(few_trees, fast, blobs):
 # Features
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("value", FILL_VALUES)
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [*itertools.product(FILL_VALUES, [np.float32, np.float64]), (1e200, np.float64)],
+)
 def test_fill_values_are_refused_with_their_column(value, dtype, fitted, blobs):
     X, _, y = blobs
-    X = X.copy()
-    X[7, 2] = 1
     X = X.astype(dtype)
-    with np.errstate(over="ignore"):
-        X[7, 2] = value
-    if not np.isfinite(X[7, 2]):
-        pytest.skip("infinite in float32")
+    X[7, 2] = value
     message = re.escape(f"between -1e+18 and 1e+18, got {value:g} in row 7, column 2.")
     for call in (lambda: fitted.predict_proba(X), lambda: clone(fitted).fit(X, y)):
         with pytest.raises(ValueError, match=message):
@@ -50,7 +48,7 @@ def test_fill_values_are_refused_with_their_column(value, dtype, fitted, blobs):
 
 def test_a_column_that_is_too_large_is_called_by_its_name(fast, blobs):
     X, _, y = blobs
-    table = pd.DataFrame(X, columns=["depth", "heat", "salt", "speed"])
+    table = pd.DataFrame(X.copy(), columns=["depth", "heat", "salt", "speed"])
     clf = LRADiffusionClassifier(**fast).fit(table, y)
     table.loc[3, "salt"] = -3.4e38
     with pytest.raises(ValueError, match=r"got -3.4e\+38 in row 3, column 2 \('salt'\)"):
