@@ -28,32 +28,17 @@ import torch
 from torch import nn
 
 _MADE_BY_PYTHON = 1 << 9  # a flag of classes
-_NOT_OF_A_CLASS = {  # what Python notes of a class, and what has no effect
-    "__abstractmethods__",
-    "__annotations__",
-    "__annotations_cache__",
-    "__dict__",
-    "__doc__",
-    "__firstlineno__",
-    "__module__",
-    "__slotnames__",
-    "__static_attributes__",
-    "__weakref__",
-    "_abc_impl",
-}
-_OF_CODE = (
-    "co_code",
-    "co_consts",
-    "co_exceptiontable",
-    "co_flags",
-    "co_names",
-    "co_varnames",
-    "co_cellvars",
-    "co_freevars",
-    "co_argcount",
-    "co_posonlyargcount",
-    "co_kwonlyargcount",
+# What Python notes of a class, and what has no effect.
+_NOT_OF_A_CLASS = set(
+    "__abstractmethods__ __annotations__ __annotations_cache__ __dict__ __doc__ __firstlineno__ "
+    "__module__ __orig_bases__ __parameters__ __slotnames__ __static_attributes__ __type_params__ "
+    "__weakref__ _abc_impl".split()
 )
+_OF_CODE = (
+    "co_code co_consts co_exceptiontable co_flags co_names co_varnames co_cellvars co_freevars "
+    "co_argcount co_posonlyargcount co_kwonlyargcount"
+).split()
+_HOOKS = {name for name in vars(nn.Module()) if "_hooks" in name}
 _PLAIN = {
     str: lambda value: value.encode("utf-8", "surrogatepass"),
     bytes: bytes,
@@ -84,6 +69,8 @@ def identify(*values):
         return _Hashes().of((versions, values)).hex()
     except RecursionError as error:
         raise UnidentifiableError("objects nested too deeply") from error
+    except RuntimeError as error:  # of torch, about programs and graphs
+        raise UnidentifiableError(f"what cannot be saved ({str(error)[:100]})") from error
 
 
 class _Hashes:
@@ -142,11 +129,13 @@ def _items(mapping):
 
 
 def _tensor(tensor):
+    if tensor.is_quantized:  # its numbers do not tell their scale
+        return str(tensor.qscheme()), tensor.int_repr(), tensor.dequantize()
     try:
         content = tensor.detach().to_dense().resolve_conj().resolve_neg().cpu().contiguous()
         content = hashlib.blake2b(content.reshape(-1).view(torch.uint8).numpy()).digest()
     except Exception as error:  # of tensors without data, or with data of their own kind
-        raise UnidentifiableError(f"a {type(tensor).__name__} ({error})") from error
+        raise UnidentifiableError(f"a {type(tensor).__name__} ({str(error)[:100]})") from error
     form = type(tensor), str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad
     return *form, vars(tensor), content
 
@@ -165,12 +154,11 @@ def _module(module):
     state = object.__getstate__(module)
     attributes, slots = state if isinstance(state, tuple) else (state, None)
     attributes = {name: value for name, value in attributes.items() if name != "training"}
-    hooks = {name for name, value in attributes.items() if "_hooks" in name and value}
     # Hooks have numbers that count on from one module to the next.
-    numbers = sorted({number for name in hooks for number in attributes[name]})
-    for name in hooks:
-        kept = attributes[name].items()
-        attributes[name] = [(numbers.index(number), hook) for number, hook in kept]
+    hooks = {name: kept for name, kept in attributes.items() if name in _HOOKS}
+    numbers = sorted({number for kept in hooks.values() for number in kept})
+    for name, kept in hooks.items():
+        attributes[name] = [(numbers.index(number), hook) for number, hook in kept.items()]
     return type(module), attributes, slots
 
 
@@ -261,7 +249,9 @@ def _installed_name(value):
 
 
 def _imported_module(module):
-    return module.__name__, _version(module.__name__)
+    if (found := _version(module.__name__)) is None:
+        raise UnidentifiableError(f"the module {module.__name__} as a whole")
+    return module.__name__, found
 
 
 def _global(value, name):
@@ -270,7 +260,7 @@ def _global(value, name):
         return [vars(value)]
     module = pickle.whichmodule(value, name)
     if (found := _version(module)) is None:
-        raise UnidentifiableError(f"{module}.{name}, which is not written in Python")
+        raise UnidentifiableError(f"{module}.{name}, known by its name alone")
     return module, name, found
 
 
@@ -302,7 +292,7 @@ def _pickled(value):
     try:
         reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
     except Exception as error:  # objects that cannot be pickled raise what they like
-        raise UnidentifiableError(f"a {type(value).__name__} ({error})") from error
+        raise UnidentifiableError(f"a {type(value).__name__} ({str(error)[:100]})") from error
     if isinstance(reduced, str):
         return _global(value, reduced)
     function, arguments, state, items, pairs = (*reduced, None, None, None)[:5]

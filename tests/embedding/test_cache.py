@@ -1,6 +1,7 @@
 """The cache: what is in it is never embedded again, and what has changed is never taken from it."""
 
 import importlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -160,6 +161,18 @@ def test_another_model_finds_nothing(
     embeddings = make_embedder(cache=tmp_path / "cache", **parameters).transform(images)
     assert sum(n_embedded) == 40
     assert_array_equal(embeddings, make_embedder(**parameters).transform(images))
+
+
+def test_another_version_of_open_clip_finds_nothing(
+    make_embedder, images, n_embedded, monkeypatch, tmp_path
+):
+    version = importlib.metadata.version
+    make_embedder(cache=tmp_path).transform(images)
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.1" if "clip" in name else version(name)
+    )
+    make_embedder(cache=tmp_path).transform(images)
+    assert sum(n_embedded) == 40
 
 
 def test_weights_that_change_in_their_place_are_noticed(
