@@ -78,7 +78,9 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             strings, which are paths; a uint8 array (n_samples, height, width) or (n_samples,
             height, width, channels); a torch tensor (n_samples, channels, height, width). There are
             1, 3 or 4 channels; tensors are uint8, or floats in [0, 1]. Files are read when it is
-            their turn, and not kept; PIL images that were opened and not loaded stay loaded.
+            their turn, and not kept; they are regular ones of at most 1 GiB, with as many pixels as
+            ``PIL.Image.MAX_IMAGE_PIXELS`` allows. PIL images that were opened and not loaded stay
+            loaded.
             An orientation in EXIF is not applied, and transparency is left to the conversion to
             RGB, which drops it, as with PIL and CLIP. Images of 16 bits are brought to 8.
 

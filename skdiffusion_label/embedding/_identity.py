@@ -188,14 +188,19 @@ def _code(code):
 
 
 def _used_by(code, scope):
-    """Return what code finds in ``scope``, the globals of its module, and what it imports."""
+    """Return what code finds in ``scope``, the globals of its module, and what it imports.
+
+    A global that it sets itself, such as a counter, is what it does and not what it is.
+    """
     found, imported, attributes = {}, {}, set()
-    arguments = []
+    own, arguments = set(), []
     for instruction in dis.get_instructions(code):
         name = instruction.argval
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             if name in scope:
                 found[name] = scope[name]
+        elif instruction.opname == "STORE_GLOBAL":
+            own.add(name)
         elif instruction.opname == "IMPORT_NAME":  # after its level and the names to import
             name = "." * arguments[-2] + name
             imported[name] = _imported(name, scope.get("__package__"))
@@ -204,6 +209,7 @@ def _used_by(code, scope):
         if instruction.opname != "EXTENDED_ARG":
             arguments.append(name)
     inner = [_used_by(part, scope) for part in code.co_consts if isinstance(part, types.CodeType)]
+    found = {name: value for name, value in found.items() if name not in own}
     return inner, _looked_into(found, attributes), _looked_into(imported, attributes)
 
 

@@ -168,6 +168,20 @@ def test_equal_transforms_share_a_cache(make, tmp_path):
     assert n_caches(tmp_path, (nn.Flatten(), make()), (nn.Flatten(), make())) == 1
 
 
+N_SEEN = 0
+
+
+def counting(image):
+    global N_SEEN
+    N_SEEN += 1
+    return to_tensor(image)
+
+
+def test_what_code_counts_is_no_part_of_it(tmp_path):
+    assert n_caches(tmp_path, (nn.Flatten(), counting), (nn.Flatten(), counting)) == 1
+    assert N_SEEN == 9  # of twelve images, three are in the cache
+
+
 CODE = """
 import numpy as np, torch
 
