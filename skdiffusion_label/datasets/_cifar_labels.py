@@ -188,7 +188,7 @@ def _read_array(path):
         shape, _, dtype = _HEADER_READERS[version](file)
     except Exception as error:  # a damaged header raises what Python's parser does
         raise ValueError(
-            f"{path}: expected an array of int64 in NumPy's format, got: {error!r}"
+            f"{path}: expected an array of int64 in NumPy's format, got: {repr(error)[:300]}"
         ) from error
     if dtype != np.int64 or len(shape) != 1 or not shape[0]:
         raise ValueError(

@@ -65,7 +65,7 @@ def _read_member(path, data):
     except Exception as error:  # a damaged archive raises nearly anything, as a pickle does
         raise ValueError(
             f"{path}: expected a zip archive with one data.pkl, as torch.save writes it, "
-            f"got {error!r}."
+            f"got {repr(error)[:300]}."
         ) from error
 
 
@@ -75,7 +75,7 @@ def _unpickle(path, data, encoding):
     except Exception as error:  # damaged data may raise any exception
         raise ValueError(
             f"{path}: expected a pickle of dicts, lists, text and arrays of numbers, "
-            f"got {str(error) or type(error).__name__}."
+            f"got {str(error)[:300] or type(error).__name__}."
         ) from error
 
 

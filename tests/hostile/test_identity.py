@@ -236,7 +236,6 @@ def test_programs_of_torchscript_are_embedded(tmp_path):
 
 
 # Checkpoints
-
 X = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(int)
 
@@ -251,6 +250,17 @@ def classifier(encoder, folder, **parameters):
         random_state=0,
         **parameters,
     )
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+@pytest.mark.parametrize("place", ["", " in '1'"])
+def test_programs_of_torchscript_are_no_encoders_and_that_is_said(place):
+    program = torch.jit.trace(nn.Linear(8, 8), torch.zeros(1, 8))
+    encoder = nn.Sequential(nn.Identity(), program) if place else program
+    with pytest.raises(
+        TypeError, match=f"encoder must be .* a program of TorchScript{place}. Give"
+    ):
+        classifier(encoder, None).fit(X, Y)
 
 
 ENCODERS = {
