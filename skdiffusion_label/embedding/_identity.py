@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import torch
-from torch import nn
+from torch import fx, nn
 
 _MADE_BY_PYTHON = 1 << 9  # a flag of classes
 # What Python notes of a class, and what has no effect.
@@ -196,7 +196,7 @@ def _used_by(code, scope):
     own, arguments = set(), []
     for instruction in dis.get_instructions(code):
         name = instruction.argval
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
             if name in scope:
                 found[name] = scope[name]
         elif instruction.opname == "STORE_GLOBAL":
@@ -310,7 +310,7 @@ _PARTS = [
     (np.ndarray, _array),
     (torch.jit.ScriptModule | torch.jit.ScriptFunction, lambda program: [program.save_to_buffer()]),
     (nn.Module, _module),
-    (torch.fx.Graph, _graph),
+    (fx.Graph, _graph),
     (types.FunctionType, _function),
     (types.CodeType, _code),
     (types.ModuleType, _imported_module),
