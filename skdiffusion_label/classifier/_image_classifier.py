@@ -253,7 +253,7 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
                 f"encoder_transform holds {error}, of which no other process can say whether it "
                 "is the same.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
             return
         saved = checkpoint.load()

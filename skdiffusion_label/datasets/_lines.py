@@ -79,10 +79,13 @@ class Lines:
             raise self.error(int(codes.argmin()), f" with {rule}")
         return codes
 
-    def labels(self, values, n_classes):
-        """Return labels written as numbers from 0 to ``n_classes - 1`` as an int64 array."""
+    def labels(self, values, n_classes, of=""):
+        """Return labels written as numbers from 0 to ``n_classes - 1`` as an int64 array.
+
+        ``of`` says in errors where the classes come from.
+        """
         known = {str(label): label for label in range(n_classes)}
-        return self.codes(values, known, f"a label from 0 to {n_classes - 1}")
+        return self.codes(values, known, f"a label from 0 to {n_classes - 1}{of}")
 
     def check_unique(self, values):
         """Raise a ValueError if two lines have the same value."""
@@ -96,12 +99,12 @@ class Lines:
                 )
             rows[value] = row
 
-    def check_classes(self, labels, n_classes):
+    def check_classes(self, labels, n_classes, of=""):
         """Raise a ValueError if a class has no line, as in a list that has been cut off."""
         counts = np.bincount(labels, minlength=n_classes)
         if not counts.all():
             raise ValueError(
-                f"{self.path}: expected lines of all {n_classes} classes, "
+                f"{self.path}: expected lines of all {n_classes} classes{of}, "
                 f"got none of class {counts.argmin()}."
             )
 

@@ -213,6 +213,13 @@ def test_one_long_line_does_not_make_all_as_wide(clothing):
     assert str(labels) in str(e.value)
 
 
+@pytest.mark.parametrize("names", ["Shirt Dress", "Shirt\nDress\nSuit"])
+def test_a_damaged_list_of_classes_is_named_where_it_shows(names, clothing):
+    (clothing / "category_names_eng.txt").write_text(names)
+    with pytest.raises(ValueError, match="of category_names_eng.txt, got"):
+        load_clothing1m(clothing.parent)
+
+
 @pytest.mark.parametrize("load", [load_cifar_n_labels, load_pmd_labels])
 def test_pipes_and_devices_are_no_files(load, tmp_path):
     os.mkfifo(tmp_path / "pipe")

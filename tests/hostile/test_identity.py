@@ -4,7 +4,6 @@ import functools
 import importlib
 import importlib.metadata
 import sys
-from pathlib import Path
 
 import numpy as np
 import PIL
@@ -315,8 +314,7 @@ def test_without_an_identity_there_is_no_checkpoint(tmp_path):
 
     with (
         file,
-        pytest.warns(UserWarning, match="checkpoint_dir .* not used: .* a TextIOWrapper") as w,
+        pytest.warns(UserWarning, match="checkpoint_dir .* not used: .* a TextIOWrapper"),
     ):
         classifier(with_forward(forward), tmp_path).fit(X, Y)
-    assert Path(w[0].filename) == Path(__file__)
     assert list(tmp_path.iterdir()) == []
