@@ -21,7 +21,14 @@ ROOT = Path(skdiffusion_label.__file__).parent
 # What a room may import of the package, beside itself: rooms, files of rooms and public names.
 ALLOWED_IMPORTS = {
     "_torch": set(),
-    "classifier": {"_torch", "diffusion", "embedding._images", "noise_model", "retrieval"},
+    "classifier": {
+        "_torch",
+        "diffusion",
+        "embedding._identity",
+        "embedding._images",
+        "noise_model",
+        "retrieval",
+    },
     "cleaning": {"LRADiffusionClassifier", "noise_model"},
     "datasets": set(),
     "diffusion": {"_torch"},

@@ -53,6 +53,13 @@ def initial_encoder(encoder, inputs, hidden_size, random_state):
 
 
 def _check_parameters(module):
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise TypeError(
+                "encoder must be a module in Python, which can be copied while it is trained, got "
+                f"a program of TorchScript{f' in {name!r}' if name else ''}. Give the module that "
+                "the program was made of."
+            )
     for name, weight in module.named_parameters():
         if weight.is_complex() or (weight.requires_grad and not weight.is_floating_point()):
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import joblib
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
@@ -33,17 +32,11 @@ class EncoderInputs:
         return replace(self, index=index[rows])
 
     def identity(self):
-        """Return what tells these rows from others: content, and functions that pickle knows."""
+        """Return what tells these rows from others: their content, and the functions."""
         content = self.rows
         if isinstance(content, ImageRows):
-            content = joblib.hash([content.digest(row) for row in range(len(content))])
-        functions = []
-        for transform in self.transforms:
-            try:
-                functions.append(joblib.hash(transform))
-            except Exception:  # pickle raises whatever a function without a name leads to
-                functions.append(None)
-        return content, functions
+            content = [content.digest(row) for row in range(len(content))]
+        return content, self.transforms
 
     def __getitem__(self, item):
         """Return a row's place in X, and its tensor or the error instead of it.

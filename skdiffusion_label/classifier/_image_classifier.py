@@ -1,5 +1,6 @@
 """The variant of the classifier that trains an encoder of images along."""
 
+import warnings
 from numbers import Integral
 from os import PathLike
 
@@ -17,6 +18,7 @@ from skdiffusion_label.classifier._classifier import LRADiffusionClassifier
 from skdiffusion_label.classifier._encoder import JointEncoder, initial_encoder
 from skdiffusion_label.classifier._encoder_inputs import columns_of, encoder_inputs
 from skdiffusion_label.diffusion import Processes
+from skdiffusion_label.embedding._identity import UnidentifiableError
 from skdiffusion_label.embedding._images import ImageRows
 
 # What, besides data, weights and the training loop's options, decides how a training ends.
@@ -48,9 +50,10 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
     checkpoint_dir : str or path-like, default=None
         Directory in which training leaves its state after each epoch, one file for each fit. A
         ``fit`` that has begun just like an interrupted one goes on from there, to the same result:
-        same data, parameters and ``random_state``, which must be an int. A function in
-        ``encoder_transform`` is known by its name, a nameless one not at all. A callback that has
-        stopped training is asked again.
+        same data, parameters and ``random_state``, which must be an int. The encoder and
+        ``encoder_transform`` are known by all that they hold and call; with what cannot be known
+        so, such as an open file, there is a warning and no checkpoint. A callback that has stopped
+        training is asked again.
     distributed : bool, default=False
         Let the processes that ``accelerate launch`` or ``torchrun`` has started train one model
         together, each on the device that accelerate gives it and on its share of each batch; all of
@@ -234,15 +237,25 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
         state, processes = training.state, training.processes
         identity = [
             (inputs.identity(), self.label_distributions_, rows.identity()),
-            state.vector.cpu().numpy(),
-            state.generator.get_state().numpy(),
+            state.vector,
+            state.generator.get_state(),
             vars(state.settings),
             self._network,
-            printed_form(state.model.denoiser),
+            state.model.denoiser,
             [getattr(self, name) for name in _JUDGED_BY],
             processes.number,
         ]
-        checkpoint = Checkpoint(self.checkpoint_dir, identity)
+        try:
+            checkpoint = Checkpoint(self.checkpoint_dir, identity)
+        except UnidentifiableError as error:
+            warnings.warn(
+                f"checkpoint_dir {str(self.checkpoint_dir)!r} is not used: encoder or "
+                f"encoder_transform holds {error}, of which no other process can say whether it "
+                "is the same.",
+                UserWarning,
+                stacklevel=7,
+            )
+            return
         saved = checkpoint.load()
         if processes.number > 1:  # whose disks may differ
             saved = from_first_process(saved)

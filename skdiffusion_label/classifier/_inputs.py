@@ -25,6 +25,6 @@ class DenoiserInputs:
         return DenoiserInputs(self.condition[rows], means, raw)
 
     def identity(self):
-        """Return what tells these rows from others, for :func:`joblib.hash`."""
+        """Return what tells these rows from others, for the name of a checkpoint."""
         raw = None if self.raw is None else self.raw.identity()
         return self.condition, self.prior_means, raw

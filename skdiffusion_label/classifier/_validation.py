@@ -46,7 +46,7 @@ class TrainingRows:
         return np.flatnonzero(self.weight > 0)
 
     def identity(self):
-        """Return what training makes of these rows, for :func:`joblib.hash`."""
+        """Return what training makes of these rows, for the name of a checkpoint."""
         return self.y_codes, self.weight, self.held_out, self.class_weight
 
 

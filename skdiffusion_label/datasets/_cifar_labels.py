@@ -1,12 +1,18 @@
 """Labels for the training images of CIFAR-10 and CIFAR-100, some of them wrong."""
 
+import io
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils import Bunch, check_scalar
 
-from skdiffusion_label.datasets._files import open_file
+from skdiffusion_label.datasets._files import read_file
 from skdiffusion_label.datasets._pickles import read_torch_archive, shown
+
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def load_cifar_n_labels(path, *, true_labels=None):
@@ -170,27 +176,31 @@ def load_pmd_labels(path, *, n_classes=None):
     if n_classes is not None:
         check_scalar(n_classes, "n_classes", Integral, min_val=2)
     labels = _read_array(path)
-    if labels.dtype != np.int64 or labels.ndim != 1 or not len(labels):
-        raise ValueError(
-            f"{path}: expected int64 labels of shape (n_labeled,), "
-            f"got {labels.dtype} of shape {labels.shape}."
-        )
     _check_range(path, labels, n_classes)
     return labels
 
 
 def _read_array(path):
-    with open_file(path, "an array of labels") as file:
-        try:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
-            raise ValueError(
-                f"{path}: expected an array of int64 in NumPy's format, got: {error}"
-            ) from error
-        rest = file.read()
-    if rest:
-        raise ValueError(f"{path}: expected an array alone, got {len(rest)} bytes behind it.")
-    return array
+    data = read_file(path, "an array of labels")
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
+        shape, _, dtype = _HEADER_READERS[version](file)
+    except Exception as error:  # a damaged header raises what Python's parser does
+        raise ValueError(
+            f"{path}: expected an array of int64 in NumPy's format, got: {repr(error)[:300]}"
+        ) from error
+    if dtype != np.int64 or len(shape) != 1 or not shape[0]:
+        raise ValueError(
+            f"{path}: expected int64 labels of shape (n_labeled,), got {dtype} of shape {shape}."
+        )
+    n_bytes = len(data) - file.tell()
+    if n_bytes != shape[0] * dtype.itemsize:
+        raise ValueError(
+            f"{path}: expected {shape[0] * dtype.itemsize} bytes of {shape[0]} labels, "
+            f"got {n_bytes}."
+        )
+    return np.frombuffer(data, dtype, offset=file.tell()).astype(np.int64)
 
 
 def _check_range(path, labels, n_classes, of=""):

@@ -8,6 +8,8 @@ from sklearn.utils import Bunch
 from skdiffusion_label.datasets._images import check_images_exist
 from skdiffusion_label.datasets._lines import Lines, read_class_names
 
+_OF_CLASSES = " of category_names_eng.txt"  # as errors name them
+
 
 def load_clothing1m(root, *, check_images=False):
     r"""Read the lists of Clothing1M.
@@ -119,7 +121,7 @@ def _read_labels(path, n_classes):
     lines = Lines(path, "'key label'")
     keys, labels = lines.columns(2, " ")
     lines.check_unique(keys)
-    return dict(zip(keys, lines.labels(labels, n_classes).tolist(), strict=True))
+    return dict(zip(keys, lines.labels(labels, n_classes, _OF_CLASSES).tolist(), strict=True))
 
 
 def _read_images(root, name, known, other, n_classes):
@@ -128,7 +130,7 @@ def _read_images(root, name, known, other, n_classes):
     keys.check_unique(keys.lines)
     kind = name.partition("_")[0]
     labels = keys.codes(keys.lines, known, f"a label in {kind}_label_kv.txt")
-    keys.check_classes(labels, n_classes)
+    keys.check_classes(labels, n_classes, _OF_CLASSES)
     return Bunch(
         paths=keys.paths(root, keys.lines),
         labels=labels,

@@ -143,7 +143,7 @@ def _labels_of_classes(images, class_names):
     known = {name: label for label, name in enumerate(class_names)}
     labels = images.codes(names, known, "a class of classes.txt")
     images.check_unique(images.lines)
-    images.check_classes(labels, len(class_names))
+    images.check_classes(labels, len(class_names), " of classes.txt")
     return labels
 
 

@@ -1,19 +1,26 @@
 """Text files that list images or names: one record a line, errors by line."""
 
 import os
+import re
 
 import numpy as np
 
-from skdiffusion_label.datasets._files import open_file
+from skdiffusion_label.datasets._files import read_file
+
+# Of no list, and some would make two names one: NumPy drops null characters at the end of text.
+_UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f\ufeff]")
+_WHITE = " \t\r"
+# An array of text is as wide as its longest line: how many times as large as the list it may be.
+_MAX_GROWTH, _SMALLEST_SIZE = 16, 2**20
 
 
 class Lines:
-    """The lines of a text file, without white space around them and blank ones at the end.
+    """The lines of a text file, without spaces and tabs around them and blank ones at the end.
 
     Parameters
     ----------
     path : str
-        The file, UTF-8.
+        The file, UTF-8, with a byte order mark or without.
     expected : str
         The form of a line, as errors name it.
     header : str or None, default=None
@@ -23,8 +30,8 @@ class Lines:
     def __init__(self, path, expected, header=None):
         self.path = path
         self.expected = expected
-        text = _read_text(path, expected).rstrip()
-        lines = [line.strip() for line in text.split("\n")] if text else []
+        text = _read_text(path, expected).rstrip(f"{_WHITE}\n")
+        lines = [line.strip(_WHITE) for line in text.split("\n")] if text else []
         self._n_header_lines = 0 if header is None else 1
         if header is not None and lines and not lines[0].startswith(header):
             raise ValueError(
@@ -36,6 +43,18 @@ class Lines:
             raise ValueError(f"{path}: expected {expected} in each line, got no line of data.")
         if "" in self.lines:
             raise self.error(self.lines.index(""))
+        self._check_text(text)
+
+    def _check_text(self, text):
+        """Raise a ValueError if lines hold what cannot be seen, or one is far longer than all."""
+        if _UNSEEN.search(text.replace("\r\n", "\n")):
+            for row, line in enumerate(self.lines):
+                if _UNSEEN.search(line):
+                    raise self.error(row, " without control characters")
+        row = max(range(len(self.lines)), key=lambda row: len(self.lines[row]))
+        size = len(self.lines[row]) * len(self.lines)
+        if size > _MAX_GROWTH * len(text) + _SMALLEST_SIZE:
+            raise self.error(row, f" of fewer than {len(self.lines[row])} characters")
 
     def error(self, row, rule=""):
         """Return the error that the line of ``row`` is not of the form expected."""
@@ -60,10 +79,13 @@ class Lines:
             raise self.error(int(codes.argmin()), f" with {rule}")
         return codes
 
-    def labels(self, values, n_classes):
-        """Return labels written as numbers from 0 to ``n_classes - 1`` as an int64 array."""
+    def labels(self, values, n_classes, of=""):
+        """Return labels written as numbers from 0 to ``n_classes - 1`` as an int64 array.
+
+        ``of`` says in errors where the classes come from.
+        """
         known = {str(label): label for label in range(n_classes)}
-        return self.codes(values, known, f"a label from 0 to {n_classes - 1}")
+        return self.codes(values, known, f"a label from 0 to {n_classes - 1}{of}")
 
     def check_unique(self, values):
         """Raise a ValueError if two lines have the same value."""
@@ -77,12 +99,12 @@ class Lines:
                 )
             rows[value] = row
 
-    def check_classes(self, labels, n_classes):
+    def check_classes(self, labels, n_classes, of=""):
         """Raise a ValueError if a class has no line, as in a list that has been cut off."""
         counts = np.bincount(labels, minlength=n_classes)
         if not counts.all():
             raise ValueError(
-                f"{self.path}: expected lines of all {n_classes} classes, "
+                f"{self.path}: expected lines of all {n_classes} classes{of}, "
                 f"got none of class {counts.argmin()}."
             )
 
@@ -117,10 +139,9 @@ def read_class_names(path, header=None):
 
 
 def _read_text(path, expected):
-    with open_file(path, f"a text file with {expected} in each line") as file:
-        data = file.read()
+    data = read_file(path, f"a text file with {expected} in each line")
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
         found = data[error.start : error.start + 20]

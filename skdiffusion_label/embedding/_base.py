@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdiffusion_label._torch import fitting_device
 from skdiffusion_label.embedding._batches import EmbeddingPass
 from skdiffusion_label.embedding._cache import EmbeddingCache, cache_directory
+from skdiffusion_label.embedding._identity import UnidentifiableError, identify
 from skdiffusion_label.embedding._images import ImageRows
 
 _N_NAMED = 3  # unreadable images that a warning names, so that it stays readable
@@ -26,8 +27,9 @@ _ROWS_AT_ONCE = 4096  # whose copies, 16 MB for 1,024 features, are small beside
 class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of transformers from images to embeddings.
 
-    A subclass says what model it uses, by ``_load_encoder()``, ``_model_identity()`` and
-    ``_check_model(rows)``, which returns the number of features if it takes an image to know it.
+    A subclass says what model it uses, by ``_load_encoder()``, ``_model_identity()``, which
+    returns its kind and all that its embeddings depend on, and ``_check_model(rows)``, which
+    returns the number of features if it takes an image to know it.
     """
 
     _parameter_constraints = {
@@ -76,7 +78,9 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             strings, which are paths; a uint8 array (n_samples, height, width) or (n_samples,
             height, width, channels); a torch tensor (n_samples, channels, height, width). There are
             1, 3 or 4 channels; tensors are uint8, or floats in [0, 1]. Files are read when it is
-            their turn, and not kept; PIL images that were opened and not loaded stay loaded.
+            their turn, and not kept; they are regular ones of at most 1 GiB, with as many pixels as
+            ``PIL.Image.MAX_IMAGE_PIXELS`` allows. PIL images that were opened and not loaded stay
+            loaded.
             An orientation in EXIF is not applied, and transparency is left to the conversion to
             RGB, which drops it, as with PIL and CLIP. Images of 16 bits are brought to 8.
 
@@ -92,7 +96,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         UnreadableImageError
             If an image is missing or damaged and ``handle_unreadable="raise"``: a ValueError.
         RuntimeError
-            If the cache is damaged or cannot be written.
+            If the cache is damaged or cannot be written; the message says what to do.
         """
         self._validate_params()
         one_pass = self._run(ImageRows(X))
@@ -123,7 +127,17 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         directory = cache_directory(self.cache)
         if directory is None:
             return None
-        return EmbeddingCache(directory, self._model_identity())
+        kind, *model = self._model_identity()
+        try:
+            return EmbeddingCache(directory, kind, identify(*model))
+        except UnidentifiableError as error:
+            warnings.warn(
+                f"The cache {os.fspath(directory)} is not used: the model or its preprocessing "
+                f"holds {error}, of which no other process can say whether it is the same.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return None
 
     def __sklearn_is_fitted__(self):
         return True

@@ -42,6 +42,7 @@ class EmbeddingPass:
         self._keys = {}  # of the rows that are to be embedded or unreadable
         self._first_rows = {}  # of those keys
         self._repetitions = []  # (row, first row of the same image)
+        self._changed = set()  # rows that were another image when they were looked up
 
     def run(self, load_encoder, *, batch_size, num_workers, stop_at_error):
         """Embed all rows; call ``load_encoder`` only if the cache does not know them all."""
@@ -49,27 +50,31 @@ class EmbeddingPass:
         first_batch = next(batches, None)
         if first_batch is not None:
             encoder = load_encoder()
-            loader = DataLoader(
-                PreprocessedImages(self.rows, encoder.preprocess),
-                batch_sampler=chain([first_batch], batches),
-                num_workers=num_workers,
-                collate_fn=_collate,
-                pin_memory=encoder.device.type == "cuda",
-                generator=torch.Generator(),  # else a seed is drawn from the global one
-            )
-            for rows, images, errors in loader:
-                if isinstance(images, Exception):
-                    raise images
-                if rows:
-                    self._store(rows, encoder.embed(images))
-                self._note_errors(errors, stop_at_error)
-        self._finish_repetitions()
+            self._embed(encoder, chain([first_batch], batches), num_workers, stop_at_error)
+            if rows := self._finish_repetitions():
+                self._embed(encoder, _batches_of(rows, batch_size), num_workers, stop_at_error)
+        self.errors.sort(key=lambda error: error.row)
+
+    def _embed(self, encoder, batches, num_workers, stop_at_error):
+        loader = DataLoader(
+            PreprocessedImages(self.rows, encoder.preprocess, with_keys=self.cache is not None),
+            batch_sampler=batches,
+            num_workers=num_workers,
+            collate_fn=_collate,
+            pin_memory=encoder.device.type == "cuda",
+            generator=torch.Generator(),  # else a seed is drawn from the global one
+        )
+        for rows, keys, images, errors in loader:
+            if isinstance(images, Exception):
+                raise images
+            if rows:
+                self._store(rows, keys, encoder.embed(images))
+            self._note_errors(errors, stop_at_error)
 
     def _batches(self, batch_size):
         """Yield lists of rows to embed; fill in the others on the way."""
         if self.cache is None:
-            for start in range(0, len(self.rows), batch_size):
-                yield list(range(start, min(start + batch_size, len(self.rows))))
+            yield from _batches_of(range(len(self.rows)), batch_size)
             return
         missing = []
         for start in range(0, len(self.rows), _CHUNK_SIZE):
@@ -105,15 +110,17 @@ class EmbeddingPass:
         except UnreadableImageError:
             return None  # reading it fails once more, when it is this row's turn
 
-    def _store(self, rows, embeddings):
+    def _store(self, rows, keys, embeddings):
+        """Keep embeddings of images by the keys of what has been embedded."""
         self._fill(rows, embeddings)
-        if self.cache is not None:
-            # A file that was missing when it was looked up, and is there now, has no key.
-            has_key = np.array([row in self._keys for row in rows])
-            keys = [self._keys.pop(row) for row in rows if row in self._keys]
-            self.cache.put(keys, embeddings[has_key])
-            for key in keys:
-                del self._first_rows[key]
+        if self.cache is None:
+            return
+        self.cache.put(keys, embeddings)
+        for row, key in zip(rows, keys, strict=True):
+            looked_up = self._keys.pop(row, None)
+            self._first_rows.pop(looked_up, None)
+            if key != looked_up:
+                self._changed.add(row)
 
     def _fill(self, rows, embeddings):
         if self.embeddings is None:
@@ -129,55 +136,55 @@ class EmbeddingPass:
         self.progress.update(len(errors))
 
     def _finish_repetitions(self):
-        unreadable = {error.row: error for error in self.errors}
+        """Fill in images that occur again; return the rows whose first one tells nothing."""
+        untold = self._changed | {error.row for error in self.errors}
         for row, first_row in self._repetitions:
-            if first_row in unreadable:
-                error = unreadable[first_row]
-                self.errors.append(UnreadableImageError(row, error.name, error.reason))
-            else:
-                self.embeddings[row] = self.embeddings[first_row]
-        self.progress.update(len(self._repetitions))
-        self.errors.sort(key=lambda error: error.row)
+            if first_row not in untold:
+                self._fill([row], self.embeddings[[first_row]])
+        return [row for row, first_row in self._repetitions if first_row in untold]
+
+
+def _batches_of(rows, batch_size):
+    return (list(rows[start : start + batch_size]) for start in range(0, len(rows), batch_size))
 
 
 class PreprocessedImages(Dataset):
-    """Rows, and their preprocessed image or what is wrong with it.
+    """Rows, keys of their content or None, and their preprocessed image or what is wrong with it.
 
     An error is returned, for one that is raised in a worker process loses its message to that of
     the loader.
     """
 
-    def __init__(self, rows, preprocess):
+    def __init__(self, rows, preprocess, with_keys=False):
         self.rows = rows
         self.preprocess = preprocess
+        self.with_keys = with_keys
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, row):
         try:
-            image = self.rows[row]
+            image, key = self.rows.read(row) if self.with_keys else (self.rows[row], None)
         except ValueError as error:  # also if it is unreadable
-            return row, error
+            return row, None, error
         try:
-            return row, torch.as_tensor(self.preprocess(image)).detach()
+            return row, key, torch.as_tensor(self.preprocess(image)).detach()
         except Exception as error:  # of the user's function
             failure = ValueError(
                 f"preprocess fails on row {row} of X, {describe(image)}: "
                 f"{type(error).__name__}: {error}"
             )
             failure.__cause__ = error  # its traceback, where no other process is between
-            return row, failure
+            return row, key, failure
 
 
 def _collate(items):
-    """Return rows, the batch of their images or what is wrong with it, and unreadable images."""
-    errors = [value for _, value in items if isinstance(value, UnreadableImageError)]
-    readable = [item for item in items if not isinstance(item[1], UnreadableImageError)]
-    rows = [row for row, _ in readable]
+    """Return rows, keys, the batch of images or what is wrong with it, and unreadable images."""
+    errors = [value for *_, value in items if isinstance(value, UnreadableImageError)]
+    readable = [item for item in items if not isinstance(item[2], UnreadableImageError)]
     if not readable:
-        return rows, None, errors
-    failed = [value for _, value in readable if isinstance(value, Exception)]
-    if failed:
-        return rows, failed[0], errors
-    return rows, stack([image for _, image in readable], rows, "preprocess"), errors
+        return [], [], None, errors
+    rows, keys, images = map(list, zip(*readable, strict=True))
+    failed = [image for image in images if isinstance(image, Exception)]
+    return rows, keys, failed[0] if failed else stack(images, rows, "preprocess"), errors

@@ -1,5 +1,6 @@
 """CLIPEmbedder: images and texts to the embeddings of a CLIP model."""
 
+import importlib.metadata
 import os
 
 from sklearn.utils._param_validation import StrOptions
@@ -43,8 +44,9 @@ class CLIPEmbedder(ImageEmbedder):
     cache : str, path-like, joblib.Memory or None, default=None
         Directory in which embeddings are kept, so that no image is embedded twice, in whatever
         fold, process or run. They are known by the content of the image, the model, its weights
-        (content of a checkpoint file or a local directory, tag, or commit) and ``precision``;
-        ``normalize`` may change. ``Memory.clear()`` empties it too.
+        (content of a checkpoint file or a local directory, tag, or commit), ``precision`` and the
+        versions of torch, Pillow and open_clip; ``normalize`` may change. ``Memory.clear()``
+        empties it too.
     handle_unreadable : {"raise", "nan"}, default="raise"
         What to do with images that are missing or damaged: raise an error that names the row and
         the path, or give a row of NaN and one warning. What has been embedded before the error is
@@ -151,7 +153,9 @@ class CLIPEmbedder(ImageEmbedder):
         return loaded_clip(self._source(), self.precision, fitting_device(self.device))
 
     def _model_identity(self):
-        return "clip", *self._complete_source().identity(), self.precision
+        source = self._complete_source()
+        release = importlib.metadata.version("open_clip_torch")
+        return "clip", source.identity(), self.precision, release
 
     @property
     def _n_features_out(self):

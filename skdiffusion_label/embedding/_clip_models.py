@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from skdiffusion_label._torch import seeded
-from skdiffusion_label.embedding._clip_source import check_names, import_open_clip
+from skdiffusion_label.embedding._clip_source import check_names, check_reachable, import_open_clip
 from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
 
 _LOADED = LoadedModels()
@@ -54,6 +54,7 @@ def _load(source, precision, device):
         tag = open_clip.get_pretrained_cfg(source.model_name, source.pretrained)
         settings["force_quick_gelu"] = bool(tag.get("quick_gelu"))
     try:
+        check_reachable(source)
         # Layers draw weights from the global generator when they are made.
         with seeded(0), _kept_handlers():
             model, transform = open_clip.create_model_from_pretrained(
@@ -90,8 +91,7 @@ def _loading_error(source, error):
         f"The weights of model_name={source.model_name!r}, pretrained={source.pretrained!r} cannot "
         f"be loaded: {reason} If this machine has no network connection, embed one image on a "
         "machine that has one and copy its Hugging Face cache, or give the path of a checkpoint "
-        "file as pretrained, or model_name='local-dir:/path' with pretrained=None. Without a "
-        "network, HF_HUB_OFFLINE=1 in the environment avoids the wait for it."
+        "file as pretrained, or model_name='local-dir:/path' with pretrained=None."
     )
 
 

@@ -5,6 +5,9 @@ import functools
 import hashlib
 import json
 import os
+import queue
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ _LOCAL = "local-dir:"
 _HUB = "hf-hub:"
 _CONFIG = "open_clip_config.json"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pth")
+_TIMEOUT = 4  # seconds in which a server has to answer
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,50 @@ def check_names(source):
             f"pretrained must be a tag of {source.model_name} or the path of a checkpoint file, "
             f"got {source.pretrained!r}. {_known_tags(source.model_name)}"
         )
+
+
+def check_reachable(source):
+    """Raise an error if weights are to be downloaded and no server answers.
+
+    It is asked once and for a few seconds, where open_clip would try for most of a minute.
+    """
+    repository, names = _repository(source)
+    if not repository:
+        return
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.utils import HfHubHTTPError
+
+    def ask():
+        try:
+            with suppress(HfHubHTTPError):  # an answer
+                get_hf_file_metadata(hf_hub_url(repository, names[0]), timeout=_TIMEOUT)
+            errors.put(None)
+        except Exception as error:  # of whatever client huggingface_hub has
+            errors.put(error)
+
+    if any(isinstance(try_to_load_from_cache(repository, name), str) for name in names):
+        return
+    errors = queue.SimpleQueue()
+    threading.Thread(target=ask, daemon=True).start()  # names and addresses have their own waits
+    try:
+        error = errors.get(timeout=_TIMEOUT)
+    except queue.Empty:
+        error = TimeoutError(f"no answer within {_TIMEOUT} seconds.")
+    if error is not None:
+        raise error
+
+
+def _repository(source):
+    """Return where weights are to be downloaded from, and under which names; "" for files."""
+    if source.files:
+        return "", []
+    if not source.is_tag:
+        return source.model_name[len(_HUB) :], [_CONFIG]
+    tag = import_open_clip().get_pretrained_cfg(source.model_name, source.pretrained)
+    repository, name = os.path.split(tag.get("hf_hub", ""))
+    if not name:
+        return repository, ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    return repository, [name, f"{os.path.splitext(name)[0]}.safetensors"]
 
 
 def _with_dashes(model_name):

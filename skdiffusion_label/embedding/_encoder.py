@@ -65,7 +65,7 @@ class LoadedModels:
     def __init__(self, max_models: int = 2):
         self.max_models = max_models
         self._models: OrderedDict = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a function may load another model
 
     def get(self, key, load):
         """Return the model of ``key``; if there is none, what ``load()`` returns."""

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import io
 import os
+import stat
 import sys
 
 import numpy as np
@@ -15,6 +16,7 @@ _KINDS = (
     "a path, the bytes of an image file, a PIL image, a uint8 array (height, width[, channels]) "
     "or a torch tensor (channels, height, width)"
 )
+_MAX_FILE_SIZE = 2**30  # bytes
 _LONG_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _MAX_OF_8_BITS = 2**8 - 1
 _MAX_OF_16_BITS = 2**16 - 1
@@ -90,16 +92,7 @@ class ImageRows:
         ValueError
             If a float tensor has values beyond [0, 1].
         """
-        image = self._images[row]
-        if _is_tensor(image):
-            image = image.detach().cpu()
-            if image.is_floating_point():
-                return _check_range(image, row).clone()
-            image = image.permute(1, 2, 0).numpy()
-        if isinstance(image, np.ndarray):
-            return Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image)
-        decoded = _with_8_bits(_decode(image, row), row)
-        return decoded.copy() if decoded is image else decoded
+        return self._opened(row, self._content(row))
 
     def digest(self, row):
         """Return a key (20 bytes) of a row's content: of files and bytes what is encoded.
@@ -109,16 +102,40 @@ class ImageRows:
         UnreadableImageError
             If a file is missing, or a PIL image cannot be loaded.
         """
+        return _content_digest(self._content(row))
+
+    def read(self, row):
+        """Return a row as it is when asked for, and the key of just this content.
+
+        Raises
+        ------
+        UnreadableImageError, ValueError
+            As when it is asked for.
+        """
+        content = self._content(row)
+        if not isinstance(content, bytes):  # who else holds it may change it meanwhile
+            content = content.clone() if _is_tensor(content) else content.copy()
+        return self._opened(row, content), _content_digest(content)
+
+    def _content(self, row):
+        """Return the bytes of a file, a loaded PIL image, an array or a tensor."""
         image = self._images[row]
         if isinstance(image, str | os.PathLike):
-            return _digest("file", _read(image, row))
-        if isinstance(image, bytes):
-            return _digest("file", image)
+            return _read(image, row)
         if isinstance(image, Image.Image):
-            return _pil_digest(_decode(image, row))
-        if isinstance(image, np.ndarray):
-            return _digest(f"array {image.shape}", np.ascontiguousarray(image).reshape(-1))
-        return _tensor_digest(image.detach().cpu())
+            return _decode(image, row, _name(image))
+        return image.detach().cpu() if _is_tensor(image) else image
+
+    def _opened(self, row, content):
+        if _is_tensor(content):
+            if content.is_floating_point():
+                return _check_range(content, row).clone()
+            content = content.permute(1, 2, 0).numpy()
+        if isinstance(content, np.ndarray):
+            return Image.fromarray(content[:, :, 0] if content.shape[2:] == (1,) else content)
+        name = _name(self._images[row])
+        decoded = _with_8_bits(_decode(content, row, name), row, name)
+        return decoded.copy() if decoded is content else decoded
 
 
 def describe(image):
@@ -255,25 +272,25 @@ def _name(image):
     return f"{len(image)} bytes" if isinstance(image, bytes) else os.fspath(image)
 
 
-def _decode(image, row):
+def _decode(image, row, name):
     try:
         if isinstance(image, Image.Image):
             image.load()
             return image
-        with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
+        with Image.open(io.BytesIO(image)) as opened:
             opened.load()  # a damaged file may open and fail only here
             return opened
     except Exception as error:  # decoders raise whatever their damaged input leads to
-        raise UnreadableImageError(row, _name(image), _reason(error)) from error
+        raise UnreadableImageError(row, name, _reason(error)) from error
 
 
-def _with_8_bits(image, row):
+def _with_8_bits(image, row, name):
     """Return an image of 16 bits at 8 bits; conversion by PIL would clip it to black and white."""
     if image.mode not in _LONG_MODES:
         return image
     pixels = np.asarray(image)
     if image.mode == "F" or pixels.min() < 0 or pixels.max() > _MAX_OF_16_BITS:
-        name, reason = _name(image), f"mode {image.mode}: bring it to 8 bits, 0 to 255, first"
+        reason = f"mode {image.mode}: bring it to 8 bits, 0 to 255, first"
         raise UnreadableImageError(row, name, reason)
     # The mode I, of 32 bits, may hold either kind.
     is_short = image.mode == "I" and pixels.max() <= _MAX_OF_8_BITS
@@ -282,10 +299,19 @@ def _with_8_bits(image, row):
 
 def _read(path, row):
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("not a regular file")
+            if status.st_size > _MAX_FILE_SIZE:
+                raise ValueError(f"{status.st_size} bytes, more than {_MAX_FILE_SIZE}")
             return file.readall()
     except (OSError, ValueError) as error:
         raise UnreadableImageError(row, _name(path), _reason(error)) from error
+
+
+def _without_waiting(path, flags):
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # for who writes to a pipe
 
 
 def _reason(error):
@@ -301,6 +327,16 @@ def _digest(header, content):
 @functools.lru_cache
 def _person(header):
     return hashlib.blake2b(header.encode(), digest_size=hashlib.blake2b.PERSON_SIZE).digest()
+
+
+def _content_digest(content):
+    if isinstance(content, bytes):
+        return _digest("file", content)
+    if isinstance(content, Image.Image):
+        return _pil_digest(content)
+    if isinstance(content, np.ndarray):
+        return _digest(f"array {content.shape}", np.ascontiguousarray(content).reshape(-1))
+    return _tensor_digest(content)
 
 
 def _pil_digest(image):

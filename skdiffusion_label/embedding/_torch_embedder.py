@@ -1,16 +1,12 @@
 """TorchEmbedder: images to the embeddings of any torch module."""
 
 import copy
-import hashlib
-import inspect
 
-import joblib
-import numpy as np
 import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from skdiffusion_label._torch import fitting_device, printed_form, seeded
+from skdiffusion_label._torch import fitting_device, seeded
 from skdiffusion_label.embedding._base import ImageEmbedder
 from skdiffusion_label.embedding._batches import PreprocessedImages
 from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
@@ -51,11 +47,10 @@ class TorchEmbedder(ImageEmbedder):
         Processes that read and preprocess images; 0 means this one.
     cache : str, path-like, joblib.Memory or None, default=None
         Directory in which embeddings are kept, so that no image is embedded twice. They are known
-        by the content of the image, by ``precision``, by the module's class, printed form and state
-        dict, by the plain attributes of it and of all modules in it, as printed, without those that
-        start with "_", and by what pickle makes of ``preprocess``, with its source if it is a
-        function. That leaves out code which these call: after changing it, take another directory.
-        Lambdas and functions inside functions cannot be pickled, and are refused here.
+        by the content of the image, by ``precision``, by the module and ``preprocess`` with all
+        that they hold and call: weights, attributes, hooks, code and the globals that it names, and
+        by the versions of packages. With what cannot be known in this way, such as an open file,
+        there is a warning and no cache.
     handle_unreadable : {"raise", "nan"}, default="raise"
         What to do with images that are missing or damaged: raise an error that names the row and
         the path, or give a row of NaN and one warning. Most classifiers refuse NaN: drop these rows
@@ -122,7 +117,7 @@ class TorchEmbedder(ImageEmbedder):
         encoder = self._load_encoder()
         images = PreprocessedImages(rows, encoder.preprocess)
         for row in range(len(rows)):
-            _, image = images[row]
+            *_, image = images[row]
             is_unreadable = isinstance(image, UnreadableImageError)
             if not is_unreadable or self.handle_unreadable == "raise":
                 break
@@ -155,69 +150,8 @@ class TorchEmbedder(ImageEmbedder):
     def _load_encoder(self):
         device = fitting_device(self.device)
         dtype = _DTYPES.get(self.precision, torch.float32)
-        module = copy.deepcopy(self._module()).eval().requires_grad_(False).to(device, dtype)
+        module = copy.deepcopy(self._module()).eval().to(device, dtype)
         return Encoder(module, self.preprocess, device, self.precision)
 
     def _model_identity(self):
-        return (
-            "torch",
-            _module_identity(self._module()),
-            _function_identity(self.preprocess),
-            self.precision,
-        )
-
-
-def _module_identity(module):
-    kind = type(module)
-    parts = [f"{kind.__module__}.{kind.__qualname__}", printed_form(module)]
-    for name, value in module.state_dict().items():
-        is_tensor = isinstance(value, torch.Tensor)
-        parts.append((name, _content(value) if is_tensor else joblib.hash(value)))
-    for path, part in module.named_modules():
-        parts += [
-            (path, name, _content_or_form(value))
-            for name, value in sorted(vars(part).items())
-            if not name.startswith("_") and name != "training"
-        ]
-    return hashlib.blake2b(repr(parts).encode()).hexdigest()
-
-
-def _content_or_form(value):
-    try:
-        return _content(value)
-    except RecursionError:  # of things that hold each other
-        return printed_form(value)
-
-
-def _content(value):
-    """Return what a value is, the same in all processes."""
-    if isinstance(value, torch.Tensor) and not value.is_meta:
-        value = value.detach().to_dense().resolve_conj().resolve_neg().cpu()
-        content = value.contiguous().reshape(-1).view(torch.uint8).numpy()
-        return str(value.dtype), tuple(value.shape), hashlib.blake2b(content).hexdigest()
-    if isinstance(value, np.ndarray):  # printed, it would be cut short
-        return joblib.hash(value)
-    if isinstance(value, set | frozenset):  # in an order of this process
-        return sorted(repr(_content(item)) for item in value)
-    if isinstance(value, list | tuple):
-        return [_content(item) for item in value]
-    if isinstance(value, dict):
-        return sorted((printed_form(key), repr(_content(item))) for key, item in value.items())
-    if type(value).__repr__ is object.__repr__ and hasattr(value, "__dict__"):
-        return printed_form(type(value)), _content(vars(value))
-    return printed_form(value)
-
-
-def _function_identity(function):
-    try:
-        by_pickle = joblib.hash(function)
-    except Exception as error:  # pickle raises whatever the object's state leads to
-        raise ValueError(
-            f"preprocess must be picklable to be known in the cache, got {function!r}. "
-            "Define it at the top of a module, or set cache=None."
-        ) from error
-    try:
-        source = inspect.getsource(function) if inspect.isfunction(function) else ""
-    except OSError:  # typed at a prompt
-        source = ""
-    return by_pickle, source
+        return "torch", self._module(), self.preprocess, self.precision

@@ -69,14 +69,18 @@ def test_images_of_both_kinds_of_labels_have_both(folder, expected, copied, dama
         (
             NOISY,
             (5, f"{KEY} 14"),
-            [", line 5: expected 'key label' with a label from 0 to 13, got"],
+            [", line 5: expected 'key label' with a label from 0 to 13 of category_names"],
         ),
         (
             NOISY,
             (5, f"{KEY} -1"),
-            [", line 5: expected 'key label' with a label from 0 to 13, got"],
+            [", line 5: expected 'key label' with a label from 0 to 13 of category_names"],
         ),
-        (NOISY, (5, f"{KEY} Vest"), [", line 5: ", " with a label from 0 to 13, got", "Vest"]),
+        (
+            NOISY,
+            (5, f"{KEY} Vest"),
+            [", line 5: ", " with a label from 0 to 13 of category_names_eng.txt, got", "Vest"],
+        ),
         (NOISY, (5, 1), [", line 5: expected 'key label' that no earlier line has (line 1), got"]),
         (
             NOISY,
@@ -86,7 +90,7 @@ def test_images_of_both_kinds_of_labels_have_both(folder, expected, copied, dama
         (
             CLEAN,
             (2, f"{KEY} 99"),
-            [", line 2: expected 'key label' with a label from 0 to 13, got"],
+            [", line 2: expected 'key label' with a label from 0 to 13 of category_names"],
         ),
         (CLEAN, (2, 1), [", line 2: expected 'key label' that no earlier line has (line 1), got"]),
         (CLEAN, "images/0/0/1,", [", line 85: expected 'key label', got 'images/0/0/1,'."]),
@@ -127,7 +131,9 @@ def test_damaged_list_is_an_error_that_says_where(
 def test_list_that_is_cut_off_lacks_classes(folder, expected, copied, damage, name):
     root = copied(folder)
     damage(root / name, b"\n".join((root / name).read_bytes().split(b"\n")[:3]))
-    with pytest.raises(ValueError, match="expected lines of all 14 classes, got none") as caught:
+    with pytest.raises(
+        ValueError, match="expected lines of all 14 classes of category_names_eng.txt, got none"
+    ) as caught:
         load_clothing1m(root)
     assert str(root / name) in str(caught.value)
 

@@ -93,7 +93,11 @@ def test_windows_line_ends_and_a_missing_last_one_are_read(folder, expected, cop
         (IMAGES, (9, 4), [", line 9: expected 'class/key.jpg' that no earlier line has (line 4)"]),
         (IMAGES, (6, f"apple_pie\\{NEW_KEY}"), [", line 6: expected 'class/key.jpg', got"]),
         (IMAGES, BINARY, [", line 2: expected 'class/key.jpg' in UTF-8, got bytes b'\\xff"]),
-        (IMAGES, b"class_name\napple_pie/a.jpg", ["expected lines of all 6 classes, got none of"]),
+        (
+            IMAGES,
+            b"class_name\napple_pie/a.jpg",
+            ["expected lines of all 6 classes of classes.txt, got none of"],
+        ),
         (VERIFIED, (1, None), [", line 1: expected a header that starts with 'class_name'"]),
         (VERIFIED, (3, 2), [", line 3: expected 'class/key.jpg', a tab, 0 or 1 that no earlier"]),
         (VERIFIED, (2, f"apple_pie/{NEW_KEY} 1"), [", line 2: expected 'class/key.jpg', a tab"]),
@@ -110,7 +114,11 @@ def test_windows_line_ends_and_a_missing_last_one_are_read(folder, expected, cop
         (TEST, (2, "apple_pie/7.jpg"), [", line 2: expected 'class/id' without '.jpg', got"]),
         (TEST, (2, 1), [", line 2: expected", "that no earlier line has (line 1)"]),
         (TEST, "class_name", [", line 19: expected 'class/id' without '.jpg', got 'class_name'"]),
-        (TEST, b"apple_pie/3", ["expected lines of all 6 classes, got none of class 1"]),
+        (
+            TEST,
+            b"apple_pie/3",
+            ["expected lines of all 6 classes of classes.txt, got none of class 1"],
+        ),
     ],
 )
 def test_damaged_list_is_an_error_that_says_where(

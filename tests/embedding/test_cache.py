@@ -1,6 +1,7 @@
 """The cache: what is in it is never embedded again, and what has changed is never taken from it."""
 
 import importlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -162,6 +163,18 @@ def test_another_model_finds_nothing(
     assert_array_equal(embeddings, make_embedder(**parameters).transform(images))
 
 
+def test_another_version_of_open_clip_finds_nothing(
+    make_embedder, images, n_embedded, monkeypatch, tmp_path
+):
+    version = importlib.metadata.version
+    make_embedder(cache=tmp_path).transform(images)
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.1" if "clip" in name else version(name)
+    )
+    make_embedder(cache=tmp_path).transform(images)
+    assert sum(n_embedded) == 40
+
+
 def test_weights_that_change_in_their_place_are_noticed(
     make_embedder, make_clip, images, n_embedded, tmp_path
 ):
@@ -286,7 +299,7 @@ import numpy as np
 spec = importlib.util.spec_from_file_location("cache", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-cache = module.EmbeddingCache(Path(sys.argv[2]), ("model",))
+cache = module.EmbeddingCache(Path(sys.argv[2]), "model", "0")
 offset = int(sys.argv[3])
 for start in range(0, 400, 8):
     rows = (np.arange(start, start + 8) + offset) % 400
@@ -311,7 +324,7 @@ def test_processes_write_at_the_same_time(tmp_path):
         _, message = writer.communicate(timeout=120)
         assert writer.returncode == 0, message
     keys = [b"%d" % row for row in range(400)]
-    positions, embeddings = EmbeddingCache(tmp_path / "cache", ("model",)).get(keys)
+    positions, embeddings = EmbeddingCache(tmp_path / "cache", "model", "0").get(keys)
     expected = np.repeat(np.arange(400)[:, None], 5, axis=1)
     assert_array_equal(embeddings[[positions[key] for key in keys]], expected)
 
@@ -347,7 +360,7 @@ def test_what_is_stored_is_plain_float32(make_embedder, tmp_path):
     image = Image.new("RGB", (8, 8))
     embedding = make_embedder(cache=tmp_path, normalize=False).transform([image])
     connection = sqlite3.connect(databases(tmp_path)[0])
-    ((key, blob),) = connection.execute("SELECT key, embedding FROM embeddings").fetchall()
+    ((key, blob, _),) = connection.execute("SELECT * FROM embeddings").fetchall()
     connection.close()
     assert len(key) == 20
     assert blob == embedding[0].astype("<f4").tobytes()

@@ -20,7 +20,7 @@ from torch import nn
 
 from skdiffusion_label.embedding import TorchEmbedder, _torch_embedder
 from skdiffusion_label.embedding._encoder import LoadedModels
-from skdiffusion_label.embedding._torch_embedder import _module_identity
+from skdiffusion_label.embedding._identity import identify
 
 
 def to_tensor(image):
@@ -307,20 +307,20 @@ def random_factory():
 
 ELSEWHERE = f"""
 import sys
-from {__name__} import TorchEmbedder, random_factory, to_tensor
+from {__name__} import TorchEmbedder, identify, random_factory, to_tensor
 embedder = TorchEmbedder(random_factory, to_tensor, device="cpu")
-print(embedder.transform(sys.argv[1:]).tobytes().hex(), embedder._model_identity()[1])
+print(embedder.transform(sys.argv[1:]).tobytes().hex(), identify(embedder._model_identity()))
 """
 
 
 def test_a_factory_that_draws_makes_the_same_module_everywhere(paths, monkeypatch):
     embedder = TorchEmbedder(random_factory, to_tensor, device="cpu")
     expected = embedder.transform(paths[:3])
-    identity = embedder._model_identity()[1]
+    identity = identify(embedder._model_identity())
     monkeypatch.setattr(_torch_embedder, "_MADE", LoadedModels())
     torch.rand(3)
     assert_array_equal(embedder.transform(paths[:3]), expected)
-    assert embedder._model_identity()[1] == identity
+    assert identify(embedder._model_identity()) == identity
     result = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, *paths[:3]],
         cwd=Path(__file__).parents[2],
@@ -332,10 +332,15 @@ def test_a_factory_that_draws_makes_the_same_module_everywhere(paths, monkeypatc
 
 
 def test_preprocessing_that_cannot_be_identified_has_no_cache(backbone, images, tmp_path):
-    embedder = TorchEmbedder(backbone, lambda image: to_tensor(image), cache=tmp_path)
-    with pytest.raises(ValueError, match="preprocess must be picklable .* or set cache=None"):
-        embedder.transform(images)
-    embedder.set_params(cache=None).transform(images)
+    with open(__file__) as file:
+        embedder = TorchEmbedder(
+            backbone, lambda image: file and to_tensor(image), device="cpu", cache=tmp_path
+        )
+        with pytest.warns(UserWarning, match="cache .* is not used: .* holds a TextIOWrapper") as w:
+            embeddings = embedder.transform(images)
+    assert Path(w[0].filename) == Path(__file__)
+    assert_allclose(embeddings, reference(backbone, images), atol=1e-6)
+    assert list(tmp_path.iterdir()) == []
 
 
 class Settings:
@@ -359,7 +364,7 @@ def test_weights_within_attributes_tell_modules_apart(wrap):
     def identity(value):
         module = nn.Flatten()
         module.kept = wrap(torch.full((2000,), value))
-        return _module_identity(module)
+        return identify(module)
 
     assert identity(0.12341) == identity(0.12341) != identity(0.12342)
 
@@ -368,7 +373,7 @@ def test_attributes_that_hold_themselves_are_no_obstacle():
     module = nn.Flatten()
     module.settings = Settings(None)
     module.settings.value = module.settings
-    assert _module_identity(module)
+    assert identify(module)
 
 
 def test_preprocess_may_return_a_tensor_that_requires_a_gradient(images):
