@@ -1,0 +1,124 @@
+"""The network as one of the judges."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_classification
+from sklearn.metrics import log_loss
+
+from skdiffusion_label import LRADiffusionClassifier, LRADiffusionImageClassifier
+from skdiffusion_label.classifier._tables import Judgements, by_blocks
+from skdiffusion_label.cleaning import LabelCleaner
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    X, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    y_given = np.where(rng.random(len(y)) < 0.4, (y + rng.integers(1, 10, len(y))) % 10, y)
+    return X[:700], y_given[:700], X[700:], y[700:]
+
+
+@pytest.fixture(scope="module")
+def fitted(noisy):
+    X, y_given, *_ = noisy
+    return LRADiffusionClassifier(random_state=0).fit(X, y_given)
+
+
+def network_alone(clf):
+    alone = clone(clf)
+    vars(alone).update(vars(clf))
+    alone._judges = None
+    return alone
+
+
+def test_judges_and_network_know_more_than_the_network(fitted, noisy):
+    *_, X, y = noisy
+    alone = network_alone(fitted).predict_proba(X)
+    together = fitted.predict_proba(X)
+    assert_allclose(together.sum(axis=1), 1)
+    assert log_loss(y, together) < log_loss(y, alone)
+    assert (together.argmax(axis=1) == y).mean() > (alone.argmax(axis=1) == y).mean() - 0.01
+    # The network is heard.
+    assert fitted._judges.pool.weights[:, -1].min() > 0.1
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"label_aggregation": "vote"}, {"prediction_type": "sample"}], ids=str
+)
+def test_published_ways_predict_by_the_network_alone(parameters, noisy):
+    X, y_given, X_test, _ = noisy
+    clf = LRADiffusionClassifier(**parameters, max_iter=2, random_state=0).fit(
+        X[:100], y_given[:100]
+    )
+    assert_array_equal(network_alone(clf).predict_proba(X_test), clf.predict_proba(X_test))
+
+
+def test_an_encoder_that_is_trained_along_predicts_alone():
+    torch = pytest.importorskip("torch")
+    X, y = make_classification(60, random_state=0)
+    X = X.astype(np.float32)
+    clf = LRADiffusionImageClassifier(
+        encoder=torch.nn.Linear(20, 4), max_iter=1, random_state=0
+    ).fit(X, y)
+    assert clf._judges is None
+
+
+def test_class_weights_are_factors_of_the_probabilities(fitted, noisy):
+    X, y_given, X_test, _ = noisy
+    weight = dict.fromkeys(range(10), 1.0) | {3: 5.0, 7: 0.0}
+    weighted = clone(fitted).set_params(class_weight=weight).fit(X, y_given)
+    expected = fitted.predict_proba(X_test) * np.array(list(weight.values()))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert_allclose(weighted.predict_proba(X_test), expected, atol=1e-6)
+    assert_array_equal(weighted.out_of_sample_proba_, fitted.out_of_sample_proba_)
+
+
+def test_draws_are_as_frequent_as_predicted(fitted, noisy):
+    *_, X, _ = noisy
+    X = X[:30]
+    drawn = fitted.sample_labels(X, 1000)
+    frequencies = (drawn[:, :, None] == fitted.classes_).mean(axis=1)
+    assert np.abs(frequencies - fitted.predict_proba(X)).max() < 0.06
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 4, 5])
+def test_as_few_rows_as_cannot_be_halved(n_rows):
+    X = np.arange(2.0 * n_rows).reshape(n_rows, 2)
+    clf = LRADiffusionClassifier(max_iter=2, random_state=0).fit(X, np.arange(n_rows) % 2)
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert_allclose(clf.out_of_sample_proba_.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_rows_that_cannot_be_told_apart_keep_their_labels(seed):
+    # Fifteen rows of each class in many dimensions: judges doubt because they know little.
+    X, y = make_classification(
+        150,
+        n_features=400,
+        n_informative=20,
+        n_redundant=0,
+        n_classes=10,
+        n_clusters_per_class=1,
+        random_state=seed,
+    )
+    clf = LRADiffusionClassifier(max_iter=10, random_state=0)
+    with pytest.warns(UserWarning, match="cannot tell|do not tell"):
+        cleaner = LabelCleaner(clf).fit(X, y)
+    assert_array_equal(cleaner.clean_labels_, y)
+    assert cleaner.abstention_
+
+
+# Tables
+
+
+def test_many_tables_are_one_array_that_is_never_held():
+    tables = np.random.default_rng(0).random((3, 50, 4))
+    judgements = Judgements(list(tables), (50, 4))
+    assert judgements.shape == tables.shape
+    rows = np.array([3, 1, 40])
+    assert_array_equal(judgements[:, rows], tables[:, rows])
+    assert_array_equal(judgements[1:, 5:9], tables[1:, 5:9])
+    assert_allclose(judgements.mean(axis=0), tables.mean(axis=0), rtol=1e-6)
+    assert_allclose(by_blocks(lambda some: tables[0, some], 50, 4), tables[0], rtol=1e-6)
