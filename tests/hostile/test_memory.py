@@ -7,14 +7,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label.classifier import _judgement
+from skdiffusion_label.classifier import _tables
 
 
 @pytest.mark.usefixtures("few_trees")
 def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
     # As if this were a large table, whose fit would take half a minute.
-    monkeypatch.setattr(_judgement, "_MANY_ENTRIES", 2**18, raising=False)
-    monkeypatch.setattr(_judgement, "_ENTRIES_AT_ONCE", 2**15, raising=False)
+    monkeypatch.setattr(_tables, "_MANY_ENTRIES", 2**18, raising=False)
+    monkeypatch.setattr(_tables, "_ENTRIES_AT_ONCE", 2**15, raising=False)
     n_samples, n_classes = 5_000, 210
     y = np.arange(n_samples) % n_classes
     rng = np.random.default_rng(0)
@@ -34,8 +34,8 @@ def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
 def test_tables_that_are_large_are_judged_as_small_ones_are(fast, blobs, monkeypatch):
     X, _, y = blobs
     expected = LRADiffusionClassifier(**fast).fit(X, y)
-    monkeypatch.setattr(_judgement, "_MANY_ENTRIES", 100)
-    monkeypatch.setattr(_judgement, "_ENTRIES_AT_ONCE", 100)
+    monkeypatch.setattr(_tables, "_MANY_ENTRIES", 100)
+    monkeypatch.setattr(_tables, "_ENTRIES_AT_ONCE", 100)
     clf = LRADiffusionClassifier(**fast).fit(X, y)
     for name in ("label_distributions_", "out_of_sample_proba_", "transition_matrix_"):
         assert_allclose(getattr(clf, name), getattr(expected, name), atol=1e-5, err_msg=name)
