@@ -4,7 +4,6 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -22,23 +21,20 @@ from skdiffusion_label.classifier._features import (
     fit_condition,
     read_rows,
 )
-from skdiffusion_label.classifier._judgement import judge_anew, judge_labels, judges_of_new_rows
-from skdiffusion_label.classifier._models import fit_models
+from skdiffusion_label.classifier._judgement import judge_anew, judge_rows, judges_of_new_rows
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
     initial_model,
-    joins_judges,
     network_settings,
 )
 from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor, row_fingerprints
 from skdiffusion_label.classifier._restoring import unchanged_on_error
 from skdiffusion_label.classifier._scaler import fit_scaler
 from skdiffusion_label.classifier._training import (
-    EarlyStopping,
     Training,
-    accuracy_on_given_labels,
     best_temperature,
+    early_stopping,
     judge_by_halves,
     training_data,
     training_settings,
@@ -50,7 +46,7 @@ from skdiffusion_label.diffusion import (
     Processes,
     TrainingState,
 )
-from skdiffusion_label.retrieval import RETRIEVAL_SPACES, retrieve
+from skdiffusion_label.retrieval import RETRIEVAL_SPACES
 
 
 class LRADiffusionClassifier(
@@ -74,7 +70,7 @@ class LRADiffusionClassifier(
     metric : {"cosine", "euclidean"}, default="cosine"
         Metric of retrieval.
     retrieval_space : {"auto", "features", "standardized", "supervised"}, default="auto"
-        Where neighbors are looked up: in the features, in the features at unit variance, or in the
+        Where neighbors are looked up: in the features, in the features on one scale, or in the
         class probabilities of a linear model of the given labels. "auto" takes the last, and the
         one of the others whose neighbors foretell given labels better.
     neighbors_algorithm : {"auto", "exact", "pynndescent"}, default="auto"
@@ -165,7 +161,7 @@ class LRADiffusionClassifier(
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     noise_evidence_ : float
-        Logarithm of the odds of noise that goes by class against none; below 1.7 the given labels
+        Logarithm of the odds of noise that goes by class against none; below 2.4 the given labels
         can hardly tell whether there is any.
     label_trust_ : float
         How far given labels are believed beyond what the features say, from 0 to 1: the share of
@@ -352,7 +348,7 @@ class LRADiffusionClassifier(
         self.prior_, inputs = fit_condition(self, features, standardized, rows, joint, random_state)
         generator = make_generator(random_state)
         retrieval, judged, self._judges, rows = self._judge(
-            features, inputs, rows, joint, generator, random_state
+            features, inputs, rows, generator, random_state, device
         )
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
@@ -360,6 +356,7 @@ class LRADiffusionClassifier(
         self.transition_matrix_ = judged.pool.transition_matrix
         self.noise_evidence_ = judged.pool.evidence_of_noise
         self._local_noise, self.label_trust_ = judged.local_noise, judged.local_noise.trust
+        del retrieval, judged  # tables as large as that of the labels
 
         model = self._model_to_train(continues, joint, generator).to(device)
         self.initial_noise_ = starting_noise(self.n_draws, len(rows.classes), generator)
@@ -381,7 +378,12 @@ class LRADiffusionClassifier(
     def _joint_encoder(self, X, continues, random_state):
         """Return the :class:`JointEncoder` to train along, if there is one."""
 
-    def _judge(self, features, inputs, rows, joint, generator, random_state):
+    @property
+    def _joins_judges(self):
+        """Whether the network joins the judges, instead of predicting alone."""
+        return self.label_aggregation == "judges" and self.prediction_type == "logits"
+
+    def _judge(self, features, inputs, rows, generator, random_state, device):
         """Let neighbors and models, and the network with them, judge the given labels.
 
         Returns what retrieval found, what they say, who is to judge new rows beside the network or
@@ -389,37 +391,17 @@ class LRADiffusionClassifier(
         """
         seed = draw_seed(random_state)
         standardized = inputs.condition[:, : features.shape[1]]
-        models, *judgements = fit_models(standardized, rows, seed, self.n_jobs)
-        retrieval = self._retrieve(features, standardized, judgements[0], rows, seed)
-        judgement = judge_labels(self.label_aggregation, *judgements, retrieval, rows, seed)
-        if not joins_judges(self, joint):
+        models, retrieval, judgement = judge_rows(self, features, standardized, rows, seed)
+        if not self._joins_judges:
             return retrieval, judgement, None, rows
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
-        device = fitting_device(self.device)
+        n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
+        halves = self._network, inputs, judgement, alike, generator, device, n_earlier
         with limited_threads(self.n_jobs):
-            of_network = judge_by_halves(
-                self, self._network, inputs, judgement, alike, generator, device
-            )
+            of_network = judge_by_halves(self, *halves)
         judgement = judge_anew(judgement, of_network, rows, seed)
         judges = judges_of_new_rows(models, retrieval, judgement, of_network, rows, seed)
         return retrieval, judgement, judges, alike
-
-    def _retrieve(self, features, standardized, log_proba, rows, seed):
-        return retrieve(
-            features,
-            standardized,
-            log_proba,
-            rows.y_codes,
-            len(rows.classes),
-            n_neighbors=self.n_neighbors,
-            metric=self.metric,
-            space=self.retrieval_space,
-            algorithm=self.neighbors_algorithm,
-            sample_weight=rows.weight,
-            neighbors=rows.neighbors,
-            random_state=seed,
-            n_jobs=effective_n_jobs(self.n_jobs),
-        )
 
     def _model_to_train(self, continues, joint, generator):
         if continues:
@@ -430,17 +412,11 @@ class LRADiffusionClassifier(
         """Return the training that is ahead, or what is left of an interrupted one."""
         settings = training_settings(self, len(rows.trained), self._judges is not None)
         state = TrainingState(model, settings, generator)
-        early_stopping = None
-        if self.n_iter_no_change is not None:
-            scores = list(self.validation_scores_ or ()) if continues else []
-
-            def judge(model):
-                return accuracy_on_given_labels(self._chains_of(model), inputs, rows)
-
-            early_stopping = EarlyStopping(judge, self.n_iter_no_change, scores)
+        scores = list(self.validation_scores_ or ()) if continues else []
+        stopping = early_stopping(self, self._chains_of, inputs, rows, scores)
         data = training_data(inputs, self.label_distributions_, rows, state.vector.device)
         loss_curve = list(self.loss_curve_) if continues else []
-        training = Training(state, data, loss_curve, early_stopping, processes)
+        training = Training(state, data, loss_curve, stopping, processes)
         self._keep_on_disk(training, inputs, rows)
         return training
 

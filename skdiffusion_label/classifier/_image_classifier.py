@@ -63,8 +63,8 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
             learning_rate, weight_decay, label_weighting, validation_fraction, n_iter_no_change, \
             class_weight, warm_start, n_sampling_steps, n_draws, device, random_state, n_jobs, \
             verbose
-        As for :class:`LRADiffusionClassifier`; but there is no ``prior`` by default: the encoder is
-        to learn what the features lack.
+        As for :class:`LRADiffusionClassifier`; but the network predicts alone: the encoder is to
+        learn what the features lack.
 
     Attributes
     ----------
@@ -168,6 +168,8 @@ class LRADiffusionImageClassifier(LRADiffusionClassifier):
         self.encoder_transform = encoder_transform
         self.checkpoint_dir = checkpoint_dir
         self.distributed = distributed
+
+    _joins_judges = False
 
     @property
     def encoder_(self):

@@ -4,8 +4,9 @@ import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
+from joblib import effective_n_jobs
 
-from skdiffusion_label.classifier._models import Models
+from skdiffusion_label.classifier._models import Models, fit_models
 from skdiffusion_label.classifier._tables import Exponential, by_blocks, gathered
 from skdiffusion_label.noise_model import (
     LocalNoise,
@@ -16,7 +17,7 @@ from skdiffusion_label.noise_model import (
     posterior,
     vote_distributions,
 )
-from skdiffusion_label.retrieval import bhattacharyya_space
+from skdiffusion_label.retrieval import bhattacharyya_space, retrieve
 
 _LEAST_WEIGHT = 0.01  # in the pool, below which new rows are not shown to a judge
 # Rows are judged in blocks of one shape: see the chains.
@@ -49,17 +50,36 @@ class Judgement:
     labels: np.ndarray
 
 
-def judge_labels(label_aggregation, log_proba, of_forests, retrieval, rows, random_state):
-    """Pool what neighbors and models say of ``rows``, and join it with the given labels."""
+def judge_rows(estimator, features, standardized, rows, seed):
+    """Fit models, retrieve neighbors, and pool what they say of the training rows.
+
+    Returns the :class:`Models`, the :class:`Retrieval` and the :class:`Judgement`.
+    """
+    models, log_proba, of_forests = fit_models(standardized, rows, seed, estimator.n_jobs)
+    shape = log_proba.shape
+    retrieval = retrieve(
+        features,
+        standardized,
+        log_proba,
+        rows.y_codes,
+        len(rows.classes),
+        n_neighbors=estimator.n_neighbors,
+        metric=estimator.metric,
+        space=estimator.retrieval_space,
+        algorithm=estimator.neighbors_algorithm,
+        sample_weight=rows.weight,
+        neighbors=rows.neighbors,
+        random_state=seed,
+        n_jobs=effective_n_jobs(estimator.n_jobs),
+    )
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
-    shape = len(rows.y_codes), len(rows.classes)
     judgements = gathered([*votes, Exponential(log_proba), *of_forests], shape)
-    pool = fit_pool(judgements, rows.y_codes, rows.weight, random_state)
+    pool = fit_pool(judgements, rows.y_codes, rows.weight, seed)
     judgement = _judgement(judgements, pool, None, rows)
-    if label_aggregation == "vote":
+    if estimator.label_aggregation == "vote":
         labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
-        return replace(judgement, labels=labels.astype(np.float32))
-    return judgement
+        judgement = replace(judgement, labels=labels.astype(np.float32))
+    return models, retrieval, judgement
 
 
 def judge_anew(judgement, of_network, rows, random_state):
@@ -147,7 +167,7 @@ def judges_of_new_rows(models, retrieval, judgement, of_network, rows, random_st
     if not banks:
         n_votes = sum(map(len, retrieval.judgements.values()))
         given = rows.y_codes, rows.weight, random_state
-        judgements = judgement.judgements[n_votes:, :]
+        judgements = judgement.judgements[n_votes:]
         pool = join_judge(fit_pool(judgements, *given), judgements, of_network, *given)
     is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
     first = 0

@@ -8,18 +8,6 @@ from skdiffusion_label._torch import arrays_to_module, module_to_arrays
 from skdiffusion_label.diffusion import LabelDenoiser, LabelDiffusion, NoiseSchedule
 
 
-def joins_judges(estimator, joint):
-    """Tell whether the network joins the judges, instead of predicting alone.
-
-    It does where its probabilities are, and it is trained in seconds.
-    """
-    return (
-        joint is None
-        and estimator.label_aggregation == "judges"
-        and estimator.prediction_type == "logits"
-    )
-
-
 def network_settings(estimator, n_features, n_classes, joint):
     """Return what decides about the network and the meaning of its output, as a dict."""
     return {

@@ -1,5 +1,6 @@
 """Prediction with a fitted label diffusion model."""
 
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -32,9 +33,7 @@ from skdiffusion_label.retrieval import neighbors_graph
 # Share of a row's norm by which it may have moved: features in single precision, or of a network on
 # another device, move by about 1e-7, and what moves by less than this has the same neighbors.
 _SAME_ROW = 1e-5
-
-
-_LEAST_PROBABILITY = 1e-30  # by which nothing is divided that could become infinite
+_LEAST_PROBABILITY = 1e-4  # below which judges do not tell probabilities apart
 
 
 def row_fingerprints(features):
@@ -42,10 +41,6 @@ def row_fingerprints(features):
     features = np.asarray(features, dtype=np.float64)
     weights = np.cos(np.arange(1, features.shape[1] + 1))
     return np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1)
-
-
-def _normalized(proba):
-    return proba / proba.sum(axis=1, keepdims=True)
 
 
 class LabelDiffusionPredictor(VersionedState):
@@ -87,7 +82,7 @@ class LabelDiffusionPredictor(VersionedState):
         return self._joined(features, inputs, self._chains().proba(inputs))
 
     def predict_log_proba(self, X):
-        """Predict the logarithm of each class's probability.
+        """Predict the logarithm of each class's probability, minus infinity of none.
 
         Parameters
         ----------
@@ -98,7 +93,8 @@ class LabelDiffusionPredictor(VersionedState):
         -------
         ndarray of shape (n_samples, n_classes), dtype=float64
         """
-        return np.log(self.predict_proba(X))
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def staged_predict_proba(self, X):
         """Predict the probability of each class as it stands after each denoising step.
@@ -155,8 +151,7 @@ class LabelDiffusionPredictor(VersionedState):
 
         features, inputs = self._read(X)
         chains = self._chains()
-        proba = chains.proba(inputs)
-        of_judges = torch.from_numpy(self._of_judges(features, inputs, proba))
+        of_judges = torch.from_numpy(self._of_judges(features, inputs))
 
         def draw_codes(steps, rows):
             proba = draw_probabilities(
@@ -207,10 +202,8 @@ class LabelDiffusionPredictor(VersionedState):
         codes = np.searchsorted(self.classes_, y)
         features, inputs = self._read(X)
         chains = self._chains()
-        proba = chains.proba(inputs)
-        of_judges = self._of_judges(features, inputs, proba)
         if timestep is None:
-            proba = _normalized(proba * of_judges)
+            proba = self._joined(features, inputs, chains.proba(inputs))
             likelihood = self._local_noise.likelihood(proba, codes, self.transition_matrix_)
             return posterior(proba, likelihood)
         # What a later timestep leaves of a label is brought where a chain can start.
@@ -219,7 +212,9 @@ class LabelDiffusionPredictor(VersionedState):
         if timestep > chains.model.starting_timestep:
             labels *= log_odds[timestep] / log_odds[chains.model.starting_timestep]
             timestep = chains.model.starting_timestep
-        return _normalized(chains.proba(inputs, labels=labels, timestep=timestep) * of_judges)
+        proba = chains.proba(inputs, labels=labels, timestep=timestep)
+        proba *= self._of_judges(features, inputs)
+        return proba / proba.sum(axis=1, keepdims=True)
 
     def purify_labels(self, X, y, timestep=None):
         """Infer the true label of each row from the row and its given label.
@@ -310,10 +305,15 @@ class LabelDiffusionPredictor(VersionedState):
         if self._judges is None:
             return proba
         standardized = inputs.condition[:, : features.shape[1]]
-        return self._judges.truth(features, standardized, proba)
+        with limited_threads(self.n_jobs):
+            return self._judges.truth(features, standardized, proba)
 
-    def _of_judges(self, features, inputs, proba):
-        """Return the factors by which the judges change what the network says of rows."""
+    def _of_judges(self, features, inputs):
+        """Return the factors by which the judges change what the network says of rows.
+
+        Of one denoising step: after several, draws have settled and leave zeros.
+        """
+        proba = replace(self._chains(), n_steps=1).proba(inputs)
         return self._joined(features, inputs, proba) / proba.clip(min=_LEAST_PROBABILITY)
 
     def _chains(self):

@@ -36,6 +36,8 @@ class Judgements:
         return (table[:] for table in self._tables)
 
     def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Judgements(self._tables[index], self.shape[1:])
         everyone, rows = index
         return np.stack([table[rows] for table in self._tables[everyone]])
 

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -206,14 +207,18 @@ def _check_loss(loss, state):
         )
 
 
-def judge_by_halves(estimator, network, inputs, judgement, rows, generator, device):
+def judge_by_halves(
+    estimator, network, inputs, judgement, rows, generator, device, n_earlier_epochs
+):
     """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
-    It learns ``judgement.labels``; where there are too few rows, what was known before is returned.
+    It learns ``judgement.labels``, for as long as the network of all rows and earlier fits that it
+    goes on from; where there are too few rows, what was known before is returned.
     """
     if len(rows.trained) < _MIN_ROWS_TO_HALVE:
         return judgement.truth
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
+    settings = replace(settings, n_epochs=settings.n_epochs + n_earlier_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
     order = torch.randperm(len(rows.trained), generator=generator).numpy()
     is_first = np.zeros(len(inputs), dtype=bool)
@@ -223,12 +228,28 @@ def judge_by_halves(estimator, network, inputs, judgement, rows, generator, devi
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
         data = training_data(inputs, judgement.labels, others, device)
-        training = Training(TrainingState(model, settings, generator), data, [])
+        to_chains = partial(_chains_of_half, estimator, noise)
+        stopping = early_stopping(estimator, to_chains, inputs, rows, [])
+        training = Training(TrainingState(model, settings, generator), data, [], stopping)
         for _ in training.epochs():
             pass
-        chains = Chains(training.finish(), noise, estimator.n_sampling_steps)
-        proba[half] = chains.proba(inputs.take(half))
+        proba[half] = to_chains(training.finish()).proba(inputs.take(half))
     return proba
+
+
+def _chains_of_half(estimator, noise, model):
+    return Chains(model, noise, estimator.n_sampling_steps, 1.0, estimator.n_jobs)
+
+
+def early_stopping(estimator, chains_of, inputs, rows, scores):
+    """Return :class:`EarlyStopping` of models by their chains, or None if not asked for."""
+    if estimator.n_iter_no_change is None:
+        return None
+
+    def judge(model):
+        return accuracy_on_given_labels(chains_of(model), inputs, rows)
+
+    return EarlyStopping(judge, estimator.n_iter_no_change, scores)
 
 
 def accuracy_on_given_labels(chains, inputs, rows):
@@ -236,7 +257,8 @@ def accuracy_on_given_labels(chains, inputs, rows):
     held_out = np.flatnonzero(rows.held_out > 0)
     y_codes = rows.y_codes[held_out]
     hits = chains.proba(inputs.take(held_out)).argmax(axis=1) == y_codes
-    return float(np.average(hits, weights=rows.held_out[held_out] * rows.class_weight[y_codes]))
+    weights = rows.held_out[held_out] * rows.class_weight[y_codes]
+    return float(weights @ hits / max(weights.sum(), np.finfo(weights.dtype).tiny))
 
 
 def best_temperature(chains, inputs, label_distributions, rows, label_weighting, random_state):

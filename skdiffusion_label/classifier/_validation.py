@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from skdiffusion_label.retrieval import check_neighbors
 
-# Squares of smaller numbers can be summed in float32; a larger one mostly stands for a missing one.
+# A larger number mostly stands for a missing one.
 _LARGEST_FEATURE = 1e18
 
 
@@ -28,7 +28,7 @@ class TrainingRows:
         Weights of the rows in training, and of those that early stopping is judged by: each row has
         at least one zero. The mean of the positive ones is one.
     class_weight : ndarray of shape (n_classes,)
-        Weights of the classes in training.
+        Weights of the classes, in training or where judges predict.
     neighbors : ndarray of shape (n, n_neighbors) or None
         Neighbors found elsewhere.
     """
@@ -102,22 +102,15 @@ def _check_class_weight(class_weight, classes, y):
 
 def check_size(features, names=None):
     """Raise if a number is so large that results would not be finite, or mean nothing."""
-    _check_largest(
-        features,
-        _LARGEST_FEATURE,
-        names,
-        "X must hold numbers between -{limit:g} and {limit:g}, got {value:g} in {place}. If it "
-        "stands for a missing value, replace it by a real one; else choose a larger unit.",
-    )
-
-
-def _check_largest(array, limit, names, message):
-    if max(array.max(), -array.min()) <= limit:
+    if max(features.max(), -features.min()) <= _LARGEST_FEATURE:
         return
-    row, column = np.argwhere(~(np.abs(array) <= limit))[0]
+    row, column = np.argwhere(~(np.abs(features) <= _LARGEST_FEATURE))[0]
     name = "" if names is None else f" ({names[column]!r})"
-    place = f"row {row}, column {column}{name}"
-    raise ValueError(message.format(limit=limit, value=array[row, column], place=place))
+    raise ValueError(
+        f"X must hold numbers between -{_LARGEST_FEATURE:g} and {_LARGEST_FEATURE:g}, got "
+        f"{features[row, column]:g} in row {row}, column {column}{name}. If it stands for a "
+        "missing value, replace it by a real one; else choose a larger unit."
+    )
 
 
 def check_dense(features):

@@ -25,7 +25,7 @@ _MAX_SEED = 2**31 - 1  # the largest that every generator takes
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Options of the training loop; the defaults are the classifier's."""
+    """Options of the training loop."""
 
     n_epochs: int
     batch_size: int = 256

@@ -33,8 +33,8 @@ _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries t
 _N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
 # Nats for a mean probability of the leading class of one instead of none: between noise models that
 # foretell given labels about as well, that one is likely which leaves less doubt about the truth.
-# Judges of few rows doubt because they know little: half as many for fifty rows of each class.
-_VALUE_OF_CONFIDENCE, _ROWS_OF_HALF_VALUE = 20.0, 50
+# Judges of few rows doubt because they know little: half as many for 25 rows of each class.
+_VALUE_OF_CONFIDENCE, _ROWS_OF_HALF_VALUE = 20.0, 25
 _N_STRATA = 4  # quarters of the rows by the margin of their two leading classes
 
 
@@ -118,7 +118,7 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
     weight_of_losses = weight[np.concatenate([rows[~is_first], rows[is_first]])]
     lags = _lags(losses, weight_of_losses)
     confidence = np.average(confidences, axis=1, weights=weight_of_losses)
-    rows_of_class = np.count_nonzero(weight) / n_classes
+    rows_of_class = _n_effective(weight) / n_classes
     value = _VALUE_OF_CONFIDENCE * rows_of_class / (rows_of_class + _ROWS_OF_HALF_VALUE)
     log_likely = value * confidence - lags**2 / 2
     transitions = _noise_models(judgements, y_codes, weight, rows)
@@ -231,9 +231,14 @@ def _lags(losses, weight):
     differences = losses - losses[means.argmin()]
     lag = means - means.min()
     deviation = np.sqrt(np.average((differences - lag[:, None]) ** 2, axis=1, weights=weight))
-    return np.divide(
-        lag * np.sqrt(losses.shape[1]), deviation, where=deviation > 0, out=np.zeros(len(lag))
-    )
+    lag *= np.sqrt(_n_effective(weight))
+    return np.divide(lag, deviation, where=deviation > 0, out=np.zeros(len(lag)))
+
+
+def _n_effective(weight):
+    """Return how many rows of equal weight would tell as much."""
+    weight = weight.astype(np.float64)
+    return weight.sum() ** 2 / (weight @ weight)
 
 
 def _log_truth(judgements, transition, of_joined=None):

@@ -4,7 +4,6 @@ from skdiffusion_label.retrieval._bank import (
     VoteBank,
     choose_space,
     draw_candidates,
-    make_bank,
     numbers_of_neighbors,
 )
 from skdiffusion_label.retrieval._discriminant import (
@@ -34,7 +33,6 @@ __all__ = [
     "draw_candidates",
     "find_neighbors",
     "fit_discriminant",
-    "make_bank",
     "neighbors_graph",
     "numbers_of_neighbors",
     "retrieve",

@@ -13,6 +13,7 @@ from skdiffusion_label.retrieval._votes import count_votes, vote_proba
 _MAX_CANDIDATES, _MIN_CANDIDATES_OF_CLASS = 5_000, 130
 _MAX_QUERIES = 1_000  # rows: a mean log loss of about one is then known to .03
 _MANY = 5  # times as many neighbors are asked once more
+_FAR = 1e15  # of a new row, in units of the largest distance of a candidate
 _N_NEIGHBORS = 10  # and fewer where a class has fewer other rows
 
 
@@ -83,9 +84,12 @@ class VoteBank:
     Attributes
     ----------
     points : ndarray of shape (n_candidates, n_dimensions), dtype=float32
-        Where the candidates are, less ``center``; before, of length one if the metric is "cosine".
+        Where the candidates are, less ``center`` and in units of ``scale``; before, of length one
+        if the metric is "cosine".
     center : ndarray of shape (n_dimensions,)
         Their mean.
+    scale : float
+        The largest distance from it along any dimension, so that squares are numbers.
     y_codes : ndarray of shape (n_candidates,)
         Integer-coded given labels.
     sample_weight : ndarray of shape (n_candidates,)
@@ -100,6 +104,7 @@ class VoteBank:
 
     points: np.ndarray
     center: np.ndarray
+    scale: float
     y_codes: np.ndarray
     sample_weight: np.ndarray
     n_classes: int
@@ -108,7 +113,8 @@ class VoteBank:
 
     def vote(self, points):
         """Return the votes (n_samples, n_classes) on new rows, for each number of neighbors."""
-        points = (_placed(points, self.metric) - self.center).astype(np.float32)
+        points = (_placed(points, self.metric) - self.center) / self.scale
+        points = points.clip(-_FAR, _FAR).astype(np.float32)
         # Squared, by half, less what is the same for all candidates.
         distance = np.einsum("nd,nd->n", self.points, self.points) / 2 - points @ self.points.T
         nearest = np.argpartition(distance, self.numbers[-1] - 1, axis=1)[:, : self.numbers[-1]]
@@ -126,12 +132,15 @@ class VoteBank:
 
 
 def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, metric):
-    """Return the :class:`VoteBank` of the candidates among ``points``."""
+    """Return the :class:`VoteBank` of the candidates among all rows' ``points``."""
     placed = _placed(points[is_candidate], metric)
     center = placed.mean(axis=0)
+    placed -= center
+    scale = float(np.abs(placed).max()) or 1.0
     return VoteBank(
-        (placed - center).astype(np.float32),
+        (placed / scale).astype(np.float32),
         center,
+        scale,
         y_codes[is_candidate],
         sample_weight[is_candidate],
         n_classes,
@@ -141,8 +150,8 @@ def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, 
 
 
 def _placed(points, metric):
-    """Return points whose Euclidean distances order as ``metric`` does, in float64."""
-    points = np.asarray(points, dtype=np.float64)
+    """Return a copy of points whose Euclidean distances order as ``metric`` does, in float64."""
+    points = np.array(points, dtype=np.float64)
     return unit_rows(points) if metric == "cosine" else points
 
 
@@ -192,5 +201,7 @@ def choose_space(
         )
         votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
         proba = vote_proba(votes, class_sizes, n_neighbors)
-        losses[name] = -np.log(proba[np.arange(len(rows)), y_codes[rows]]).mean()
+        weight = None if sample_weight is None else sample_weight[rows]
+        own = np.log(proba[np.arange(len(rows)), y_codes[rows]])
+        losses[name] = -np.average(own, weights=weight)
     return min(losses, key=losses.get)

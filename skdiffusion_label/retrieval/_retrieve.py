@@ -12,7 +12,13 @@ from skdiffusion_label.retrieval._bank import (
     numbers_of_neighbors,
 )
 from skdiffusion_label.retrieval._discriminant import bhattacharyya_space
-from skdiffusion_label.retrieval._search import find_neighbors, has_repeats, is_self, without_self
+from skdiffusion_label.retrieval._search import (
+    find_neighbors,
+    has_repeats,
+    is_self,
+    unit_rows,
+    without_self,
+)
 from skdiffusion_label.retrieval._votes import VoteTable
 
 RETRIEVAL_SPACES = ("features", "standardized", "supervised")
@@ -66,7 +72,7 @@ def retrieve(
     Parameters
     ----------
     features, standardized : ndarray of shape (n_samples, n_features)
-        The features as given, and shifted and scaled to mean zero and variance one.
+        The features as given, and on one scale.
     log_proba : ndarray of shape (n_samples, n_classes)
         Of given labels, by a linear model that has not seen the row's own; it spans the space
         "supervised".
@@ -205,10 +211,9 @@ def neighbors_graph(features, neighbors, *, metric="cosine"):
     """
     n_samples, n_neighbors = neighbors.shape
     distances = np.empty(neighbors.shape)
-    points = features
+    points = features.astype(np.float64)
     if metric == "cosine":
-        norms = np.linalg.norm(features, axis=1, keepdims=True)
-        points = features / np.where(norms == 0, 1, norms)
+        points = unit_rows(points)
     for column, neighbor in enumerate(neighbors.T):
         if metric == "cosine":
             similarity = np.einsum("nd,nd->n", points, points[neighbor])

@@ -65,7 +65,7 @@ def test_a_callback_changes_no_prediction(classifier, blobs):
 
 def test_scoring_monitor_scores_each_epoch(classifier, blobs):
     X, _, y = blobs
-    classifier.set_params(prior=None)  # a guess is as good from the first epoch on
+    classifier.set_params(label_aggregation="vote")  # judges are as good from the first epoch on
     monitor = ScoringMonitor(scoring="accuracy")
     classifier.set_callbacks(monitor).fit(X, y)
     epochs = [entry for entry in monitor.get_logs().data if entry["task_name"] == "epoch"]

@@ -615,7 +615,7 @@ def test_every_prior_serves_every_prediction_type(prior, prediction_type, fast, 
 def test_noise_evidence_tells_noise_by_class_from_clean_labels(fast, fitted, blobs):
     X, y, _ = blobs
     clean = LRADiffusionClassifier(**fast).fit(X, y)
-    assert clean.noise_evidence_ < 1.7 < fitted.noise_evidence_  # what the cleaner asks for
+    assert clean.noise_evidence_ < 2.4 < fitted.noise_evidence_  # what the cleaner asks for
     assert clean.transition_matrix_.diagonal().min() > fitted.transition_matrix_.diagonal().max()
     assert clean.label_trust_ < fitted.label_trust_
 

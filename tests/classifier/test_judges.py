@@ -55,7 +55,7 @@ def test_published_ways_predict_by_the_network_alone(parameters, noisy):
     assert_array_equal(network_alone(clf).predict_proba(X_test), clf.predict_proba(X_test))
 
 
-def test_an_encoder_that_is_trained_along_predicts_alone():
+def test_the_variant_that_trains_an_encoder_along_predicts_alone():
     torch = pytest.importorskip("torch")
     X, y = make_classification(60, random_state=0)
     X = X.astype(np.float32)

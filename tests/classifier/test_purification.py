@@ -60,7 +60,7 @@ def purifier(request, digits):
 def test_purified_labels_are_right_at_any_trust(purifier, digits):
     _, (X, y, y_given) = digits
     predicted = np.mean(purifier.predict(X) == y)
-    assert predicted > 0.78 > np.mean(y_given == y) + 0.1
+    assert predicted > 0.75 > np.mean(y_given == y) + 0.08
     # A label that is right in two of three cases tells a third of the errors.
     assert np.mean(purifier.purify_labels(X, y_given) == y) > predicted + 0.01
     n_timesteps = purifier.n_timesteps

@@ -126,15 +126,12 @@ def test_suspicious_labels_are_to_be_reviewed_where_none_is_replaced(blobs):
     assert suspicious["p_label_error"] == cleaner.label_issues_["p_label_error"].max()
 
 
-def test_a_class_that_loses_most_of_its_labels_is_warned_of(blobs):
-    X, y, _ = blobs
-    easy = X + 5 * np.eye(4)[y]
-    # Of the bees half are called cats, and of the cats all but fifteen are left out.
-    rows = (y != 2) | (np.cumsum(y == 2) <= 15)
-    easy, y = easy[rows], y[rows]
-    y_given = np.where((y == 1) & (np.arange(len(y)) % 2 == 0), 2, y)
+def test_a_class_that_loses_most_of_its_labels_is_warned_of():
+    # Of the bees a third are called cats, and there are few of these.
+    X, y = make_blobs([500, 500, 50], [[0, 0], [9, 0], [0, 9]], random_state=0)
+    y_given = np.where((y == 1) & (np.arange(len(y)) % 3 == 0), 2, y)
     with pytest.warns(UserWarning, match=r"1 classes have lost more than half .* \['cat'\]"):
-        cleaner = LabelCleaner(ESTIMATORS["diffusion"]).fit(easy, NAMES[y_given])
+        cleaner = LabelCleaner(ESTIMATORS["diffusion"]).fit(X, NAMES[y_given])
     assert np.mean(cleaner.clean_labels_ == NAMES[y]) > np.mean(y_given == y)
     assert np.mean(cleaner.clean_labels_[y_given == 2] == "cat") < 0.5
 
@@ -250,7 +247,7 @@ def test_features_that_know_nothing_mend_nothing(blobs):
         cleaner = LabelCleaner(ESTIMATORS["diffusion"]).fit(nothing, y_given)
     assert KNOWS_NOTHING in cleaner.abstention_
     # Neighbors of noise foretell noise well, as long as they may be wrong in any way.
-    assert cleaner.estimator_.noise_evidence_ > 1.7
+    assert cleaner.estimator_.noise_evidence_ > 2.4
     assert_array_equal(cleaner.clean_labels_, y_given)
     assert set(cleaner.label_issues_["action"]) == {"keep"}
 
@@ -486,7 +483,6 @@ def test_other_classifiers_are_fitted_once_for_each_fold(cv, blobs):
 
 def test_default_is_the_classifier_of_this_package(blobs):
     X, _, y_given = blobs
-    X, y_given = X[:60], y_given[:60]
     default = LabelCleaner(random_state=3).fit(X, y_given)
     assert default.estimator is None
     spelled = LabelCleaner(LRADiffusionClassifier(random_state=3)).fit(X, y_given)

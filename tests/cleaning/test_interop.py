@@ -127,6 +127,7 @@ def test_the_cleaner_is_a_step_that_resamples(model, blobs):
     assert KNeighborsClassifier(1).fit(X, y_given).score(X, y) < 0.85
 
 
+@pytest.mark.filterwarnings("ignore:The given labels do not tell")  # of a fold
 def test_it_is_cross_validated_and_searched_there(model, blobs):
     X, y, y_given = blobs
     steps = [("clean", LabelCleaner(model, random_state=0)), ("clf", LogisticRegression())]

@@ -66,14 +66,12 @@ def test_the_largest_features_are_learned_from(fast, blobs):
 @pytest.mark.parametrize(
     "parameters", [{}, {"prediction_type": "epsilon", "n_sampling_steps": 3}, {"encoder": "mlp"}]
 )
-def test_a_row_far_from_all_others_gets_probabilities_or_an_error(parameters, fast, blobs):
+def test_a_row_far_from_all_others_gets_probabilities(parameters, fast, blobs):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**{**fast, **parameters}).fit(X * 1e-9, y)
-    for size in (1e-3, 1e3, 1e5):
+    for size in (1e-3, 1e3, 1e5, 1e17):
         proba = clf.predict_proba([[size, -size, size, size]])
         assert_allclose(proba.sum(), 1)
-    with pytest.raises(ValueError, match=r"1e\+15 standard deviations .* row 1, column 0"):
-        clf.predict_proba([[0, 0, 0, 0], [1e17, 0, 0, 0]])
 
 
 def test_a_prior_that_returns_nan_is_named(fast, blobs):

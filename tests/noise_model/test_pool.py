@@ -13,7 +13,7 @@ from skdiffusion_label.noise_model import (
 )
 
 # Log-odds below which a cleaner replaces no labels.
-MIN_EVIDENCE = 1.7
+MIN_EVIDENCE = 2.4
 
 
 def draw(proba, rng):

@@ -6,7 +6,6 @@ from skdiffusion_label.retrieval import (
     count_votes,
     draw_candidates,
     find_neighbors,
-    make_bank,
     numbers_of_neighbors,
     vote_proba,
 )
@@ -101,7 +100,7 @@ def test_bank_votes_as_neighbors_in_its_space_do(numbers, weighted, metric):
     is_candidate = np.arange(130) < 100
     y_codes = rng.integers(4, size=130)
     weight = rng.uniform(0.5, 2, size=130).astype(np.float32) if weighted else np.ones(130)
-    bank = make_bank(points, is_candidate, y_codes, 4, weight, numbers, metric)
+    bank = _bank.make_bank(points, is_candidate, y_codes, 4, weight, numbers, metric)
     neighbors = find_neighbors(
         points, numbers[-1], metric=metric, rows=np.arange(100, 130), is_candidate=is_candidate
     )
@@ -117,7 +116,7 @@ def test_bank_votes_as_neighbors_in_its_space_do(numbers, weighted, metric):
 def test_bank_s_neighbors_are_all_others_where_it_is_small():
     points = np.random.default_rng(0).normal(size=(3, 2))
     everyone, y_codes = np.ones(3, dtype=bool), np.array([0, 1, 3])
-    bank = make_bank(points, everyone, y_codes, 4, np.ones(3), [2], "cosine")
+    bank = _bank.make_bank(points, everyone, y_codes, 4, np.ones(3), [2], "cosine")
     (proba,) = bank.vote(points)
     assert proba.shape == (3, 4)
     # Each row is the nearest of its own.
@@ -129,7 +128,7 @@ def test_a_row_s_votes_do_not_depend_on_zeros_or_on_its_length():
     rng = np.random.default_rng(0)
     points = np.vstack([np.zeros(5), rng.normal(size=(60, 5))])
     everyone, y_codes = np.ones(61, dtype=bool), np.arange(61) % 3
-    bank = make_bank(points, everyone, y_codes, 3, np.ones(61), [7], "cosine")
+    bank = _bank.make_bank(points, everyone, y_codes, 3, np.ones(61), [7], "cosine")
     (proba,) = bank.vote(np.vstack([points, np.zeros(5)]))
     assert np.isfinite(proba).all()
     (scaled,) = bank.vote(1e6 * points)
