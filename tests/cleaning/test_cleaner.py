@@ -128,7 +128,7 @@ def test_suspicious_labels_are_to_be_reviewed_where_none_is_replaced(blobs):
 
 def test_a_class_that_loses_most_of_its_labels_is_warned_of():
     # Of the bees a third are called cats, and there are few of these.
-    X, y = make_blobs([500, 500, 50], [[0, 0], [9, 0], [0, 9]], random_state=0)
+    X, y = make_blobs([500, 500, 50], centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     y_given = np.where((y == 1) & (np.arange(len(y)) % 3 == 0), 2, y)
     with pytest.warns(UserWarning, match=r"1 classes have lost more than half .* \['cat'\]"):
         cleaner = LabelCleaner(ESTIMATORS["diffusion"]).fit(X, NAMES[y_given])
