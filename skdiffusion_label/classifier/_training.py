@@ -3,7 +3,6 @@
 import copy
 import math
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -34,11 +33,7 @@ def training_settings(estimator, n_rows, joins_judges=False):
     """Return the options of the training loop for ``n_rows``."""
     n_epochs = estimator.max_iter
     if n_epochs == "auto":
-        n_updates, most = _N_UPDATES_ALONE, _MAX_EPOCHS_ALONE
-        if joins_judges:
-            n_updates, most = _N_UPDATES_JOINING, _MAX_EPOCHS_JOINING
-        n_epochs = math.ceil(n_updates / math.ceil(n_rows / estimator.batch_size))
-        n_epochs = min(max(n_epochs, _MIN_EPOCHS), most)
+        n_epochs = _auto_n_epochs(n_rows, estimator.batch_size, joins_judges)
     return TrainingSettings(
         n_epochs=n_epochs,
         batch_size=estimator.batch_size,
@@ -47,6 +42,14 @@ def training_settings(estimator, n_rows, joins_judges=False):
         dropout=estimator.dropout,
         label_weighting=estimator.label_weighting,
     )
+
+
+def _auto_n_epochs(n_rows, batch_size, joins_judges):
+    n_updates, most = _N_UPDATES_ALONE, _MAX_EPOCHS_ALONE
+    if joins_judges:
+        n_updates, most = _N_UPDATES_JOINING, _MAX_EPOCHS_JOINING
+    n_epochs = math.ceil(n_updates / math.ceil(n_rows / batch_size))
+    return min(max(n_epochs, _MIN_EPOCHS), most)
 
 
 def balanced_class_weight(rows, label_distributions):
@@ -213,12 +216,17 @@ def judge_by_halves(
     """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
     It learns ``judgement.labels``, for as long as the network of all rows and earlier fits that it
-    goes on from; where there are too few rows, what was known before is returned.
+    goes on from. Where that one is to be stopped by held-out labels, which nothing else may see, it
+    stops where it would by default. With too few rows, what was known before is returned.
     """
     if len(rows.trained) < _MIN_ROWS_TO_HALVE:
         return judgement.truth
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
-    settings = replace(settings, n_epochs=settings.n_epochs + n_earlier_epochs)
+    n_epochs = settings.n_epochs + n_earlier_epochs
+    if estimator.n_iter_no_change is not None:
+        n_by_default = _auto_n_epochs(len(rows.trained), estimator.batch_size, joins_judges=True)
+        n_epochs = min(n_epochs, n_by_default)
+    settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
     order = torch.randperm(len(rows.trained), generator=generator).numpy()
     is_first = np.zeros(len(inputs), dtype=bool)
@@ -228,17 +236,13 @@ def judge_by_halves(
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
         data = training_data(inputs, judgement.labels, others, device)
-        to_chains = partial(_chains_of_half, estimator, noise)
-        stopping = early_stopping(estimator, to_chains, inputs, rows, [])
-        training = Training(TrainingState(model, settings, generator), data, [], stopping)
+        training = Training(TrainingState(model, settings, generator), data, [])
         for _ in training.epochs():
             pass
-        proba[half] = to_chains(training.finish()).proba(inputs.take(half))
+        steps_and_threads = estimator.n_sampling_steps, 1.0, estimator.n_jobs
+        chains = Chains(training.finish(), noise, *steps_and_threads)
+        proba[half] = chains.proba(inputs.take(half))
     return proba
-
-
-def _chains_of_half(estimator, noise, model):
-    return Chains(model, noise, estimator.n_sampling_steps, 1.0, estimator.n_jobs)
 
 
 def early_stopping(estimator, chains_of, inputs, rows, scores):

@@ -43,6 +43,9 @@ def interrupted_after():
     signal.signal(signal.SIGALRM, before)
 
 
+# A library that is interrupted while it reads a file leaves that to be closed later.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("parameters", [{}, {"warm_start": True}, {"n_iter_no_change": 3}])
 def test_a_fit_that_is_interrupted_anywhere_leaves_all_as_it_was(
     parameters, fast, blobs, interrupted_after
