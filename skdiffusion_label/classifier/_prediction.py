@@ -313,6 +313,8 @@ class LabelDiffusionPredictor(VersionedState):
 
         Of one denoising step: after several, draws have settled and leave zeros.
         """
+        if self._judges is None:
+            return np.ones((len(features), len(self.classes_)))
         proba = replace(self._chains(), n_steps=1).proba(inputs)
         return self._joined(features, inputs, proba) / proba.clip(min=_LEAST_PROBABILITY)
 

@@ -55,6 +55,16 @@ def test_published_ways_predict_by_the_network_alone(parameters, noisy):
     assert_array_equal(network_alone(clf).predict_proba(X_test), clf.predict_proba(X_test))
 
 
+def test_a_network_that_predicts_alone_purifies_alone(noisy):
+    X_new, _, X, y = noisy
+    clf = LRADiffusionClassifier(label_aggregation="vote", max_iter=40, random_state=0).fit(X, y)
+    assert clf.predict_proba(X_new).min() < 1e-5  # below what judges tell apart
+    codes = np.arange(len(X_new)) % 10
+    _, inputs = clf._read(X_new)
+    expected = clf._chains().proba(inputs, labels=np.eye(10)[codes], timestep=10)
+    assert_allclose(clf.purify_proba(X_new, codes, 10), expected, rtol=1e-10)
+
+
 def test_the_variant_that_trains_an_encoder_along_predicts_alone():
     torch = pytest.importorskip("torch")
     X, y = make_classification(60, random_state=0)
