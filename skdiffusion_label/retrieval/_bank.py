@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdiffusion_label.retrieval._search import find_neighbors, unit_rows
-from skdiffusion_label.retrieval._votes import count_votes, vote_proba
+from skdiffusion_label.retrieval._votes import VoteTable, count_votes, vote_proba
 
 # Rows: three thousand candidates cost at most .3 points of accuracy on 45,000 embeddings in 10
 # classes. Five thousand of 10,003 queries in 77 classes, 65 for each, cost a point, and
@@ -122,11 +122,7 @@ class VoteBank:
         nearest = np.take_along_axis(nearest, order, axis=1)
         sizes = np.bincount(self.y_codes, self.sample_weight, minlength=self.n_classes)
         return [
-            vote_proba(
-                count_votes(nearest[:, :number], self.y_codes, self.n_classes, self.sample_weight),
-                sizes,
-                number,
-            )
+            VoteTable(nearest[:, :number], self.y_codes, self.sample_weight, sizes)[:]
             for number in self.numbers
         ]
 
