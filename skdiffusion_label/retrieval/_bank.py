@@ -14,6 +14,7 @@ _MAX_CANDIDATES, _MIN_CANDIDATES_OF_CLASS = 5_000, 130
 _MAX_QUERIES = 1_000  # rows: a mean log loss of about one is then known to .03
 _MANY = 5  # times as many neighbors are asked once more
 _FAR = 1e15  # of a new row, in units of the largest distance of a candidate
+_ROWS_AT_ONCE = 2_000  # that are placed in float64
 _N_NEIGHBORS = 10  # and fewer where a class has fewer other rows
 
 
@@ -129,12 +130,16 @@ class VoteBank:
 
 def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, metric):
     """Return the :class:`VoteBank` of the candidates among all rows' ``points``."""
-    placed = _placed(points[is_candidate], metric)
-    center = placed.mean(axis=0)
-    placed -= center
-    scale = float(np.abs(placed).max()) or 1.0
+    candidates = np.flatnonzero(is_candidate)
+    blocks = np.array_split(candidates, len(candidates) // _ROWS_AT_ONCE + 1)
+    center = sum(_placed(points[rows], metric).sum(axis=0) for rows in blocks) / len(candidates)
+    centered = (_placed(points[rows], metric) - center for rows in blocks)
+    scale = max(float(np.abs(block).max()) for block in centered) or 1.0
+    placed = np.empty((len(candidates), points.shape[1]), dtype=np.float32)
+    for place, rows in zip(np.array_split(placed, len(blocks)), blocks, strict=True):
+        place[:] = (_placed(points[rows], metric) - center) / scale
     return VoteBank(
-        (placed / scale).astype(np.float32),
+        placed,
         center,
         scale,
         y_codes[is_candidate],

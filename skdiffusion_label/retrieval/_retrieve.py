@@ -73,7 +73,7 @@ def retrieve(
     ----------
     features, standardized : ndarray of shape (n_samples, n_features)
         The features as given, and on one scale.
-    log_proba : ndarray of shape (n_samples, n_classes)
+    log_proba : array-like of shape (n_samples, n_classes)
         Of given labels, by a linear model that has not seen the row's own; it spans the space
         "supervised".
     y_codes : ndarray of shape (n_samples,)
@@ -112,7 +112,7 @@ def retrieve(
         is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
         numbers = numbers_of_neighbors(n_neighbors, np.count_nonzero(is_candidate), n_classes)
         plain = {"features": features, "standardized": standardized}
-        points = plain | {"supervised": bhattacharyya_space(log_proba)}
+        points = plain | {"supervised": bhattacharyya_space(log_proba[:])}
         names = [space]
         if space == "auto":
             chosen = choose_space(

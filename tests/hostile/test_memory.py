@@ -7,14 +7,18 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label.classifier import _tables
+from skdiffusion_label.classifier import _forests, _tables
+from skdiffusion_label.diffusion import _training
+from skdiffusion_label.noise_model import _blocks
 
 
 @pytest.mark.usefixtures("few_trees")
 def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
     # As if this were a large table, whose fit would take half a minute.
-    monkeypatch.setattr(_tables, "_MANY_ENTRIES", 2**18, raising=False)
-    monkeypatch.setattr(_tables, "_ENTRIES_AT_ONCE", 2**15, raising=False)
+    monkeypatch.setattr(_tables, "_MANY_ENTRIES", 2**18)
+    monkeypatch.setattr(_blocks, "_ENTRIES_AT_ONCE", 2**13)
+    monkeypatch.setattr(_forests, "_ENTRIES_OF_TREES", 2**15)
+    monkeypatch.setattr(_training, "_ENTRIES_AT_ONCE", 2**15)
     n_samples, n_classes = 5_000, 210
     y = np.arange(n_samples) % n_classes
     rng = np.random.default_rng(0)
@@ -35,7 +39,8 @@ def test_tables_that_are_large_are_judged_as_small_ones_are(fast, blobs, monkeyp
     X, _, y = blobs
     expected = LRADiffusionClassifier(**fast).fit(X, y)
     monkeypatch.setattr(_tables, "_MANY_ENTRIES", 100)
-    monkeypatch.setattr(_tables, "_ENTRIES_AT_ONCE", 100)
+    monkeypatch.setattr(_blocks, "_ENTRIES_AT_ONCE", 100)
+    monkeypatch.setattr(_forests, "_ENTRIES_OF_TREES", 1)
     clf = LRADiffusionClassifier(**fast).fit(X, y)
     for name in ("label_distributions_", "out_of_sample_proba_", "transition_matrix_"):
         assert_allclose(getattr(clf, name), getattr(expected, name), atol=1e-5, err_msg=name)

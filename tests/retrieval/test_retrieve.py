@@ -31,7 +31,7 @@ def problem(n_samples=300, noise_rate=0.3, seed=0):
     standardized = (features - features.mean(axis=0)) / features.std(axis=0)
     standardized = standardized.astype(np.float32)
     _, log_proba = fit_discriminant(standardized, given, 3)
-    return (features, standardized, log_proba, given, 3), true
+    return (features, standardized, log_proba[:], given, 3), true
 
 
 # Retrieval
