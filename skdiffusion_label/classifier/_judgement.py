@@ -140,19 +140,19 @@ class Judges:
     pool: Pool
     class_weight: np.ndarray
 
-    def truth(self, features, standardized, of_network):
-        """Return P(true label | x), (n_samples, n_classes).
+    def truth(self, features, standardized, *of_network):
+        """Return P(true label | x), (n_samples, n_classes), of each of ``of_network``.
 
-        ``of_network`` (n_samples, n_classes) is what the network says of it.
+        Those are what the network says of it. The judges are asked once.
         """
         blocks = []
         for first in range(0, len(features), _ROWS_PER_BLOCK):
             rows = slice(first, first + _ROWS_PER_BLOCK)
-            parts = (_filled_up(part[rows]) for part in (features, standardized, of_network))
+            parts = (_filled_up(part[rows]) for part in (features, standardized, *of_network))
             blocks.append(self._truth(*parts))
-        return np.concatenate(blocks)[: len(features)]
+        return [np.concatenate(part)[: len(features)] for part in zip(*blocks, strict=True)]
 
-    def _truth(self, features, standardized, of_network):
+    def _truth(self, features, standardized, *of_network):
         log_proba, of_forests = self.models.judge(standardized)
         points = {
             "features": features,
@@ -161,8 +161,8 @@ class Judges:
         }
         votes = [vote for name, bank in self.banks.items() for vote in bank.vote(points[name])]
         judgements = np.stack([*votes, np.exp(log_proba), *of_forests])
-        weighted = self.pool.truth(judgements, of_network) * self.class_weight
-        return weighted / weighted.sum(axis=1, keepdims=True)
+        weighted = [self.pool.truth(judgements, each) * self.class_weight for each in of_network]
+        return [each / each.sum(axis=1, keepdims=True) for each in weighted]
 
 
 def _filled_up(block):
