@@ -27,9 +27,10 @@ def find_label_issues(
     """Find wrong labels, from out-of-sample probabilities or with any classifier.
 
     The probabilities of given labels are taken apart into those of true labels and the noise in
-    between, by confident counting and Richardson's deconvolution, and joined again by Bayes' rule.
-    Before that, probabilities that are too timid for how well they foretell the given labels are
-    sharpened. If they foretell nothing, no label is an issue, with a warning.
+    between, see :func:`estimate_transition_matrix`, and joined again by Bayes' rule. Before that,
+    probabilities that are too timid for how well they foretell the given labels are sharpened. If
+    they foretell nothing, no label is an issue. If the given labels are foretold as well without
+    noise, no label is to be replaced: issues are to be reviewed. Both with a warning.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def find_label_issues(
     >>> from sklearn.linear_model import LogisticRegression
     >>> from skdiffusion_label.cleaning import find_label_issues
     >>> X, y = load_iris(return_X_y=True)
-    >>> y[7] = 2
+    >>> y[::7] = (y[::7] + 1) % 3
     >>> model = LogisticRegression(max_iter=1000)
     >>> issues = find_label_issues(y, estimator=model, X=X, random_state=0)
     >>> bool(issues["is_label_issue"][7]), int(issues["suggested_label"][7])

@@ -165,15 +165,9 @@ def test_random_labels_betray_nothing(seed, digits):
 def test_clean_labels_stay(estimator, blobs):
     X, y, _ = blobs
     easy = X + 5 * np.eye(4)[y]
-    cleaner = LabelCleaner(estimator, random_state=0)
-    if estimator is ESTIMATORS["folds"]:
-        cleaner.fit(easy, y)
-        assert cleaner.abstention_ is None
-        assert np.mean(cleaner.clean_labels_ == y) > 0.99
-    else:
-        with pytest.warns(UserWarning, match=CANNOT_TELL):
-            cleaner.fit(easy, y)
-        assert_abstains(cleaner, y)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        cleaner = LabelCleaner(estimator, random_state=0).fit(easy, y)
+    assert_abstains(cleaner, y)
     assert cleaner.label_issues_["is_label_issue"].mean() < 0.02
     assert cleaner.noise_rate_ < 0.05
 
@@ -209,9 +203,12 @@ def test_timid_classifiers_find_as_many_wrong_labels_as_there_are(estimator, uni
 @pytest.mark.parametrize("estimator", TIMID.values(), ids=TIMID)
 def test_timid_classifiers_leave_clean_labels_alone(estimator, unit_digits):
     X, y, _ = unit_digits
-    cleaner = LabelCleaner(estimator, random_state=0).fit(X, y)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        cleaner = LabelCleaner(estimator, random_state=0).fit(X, y)
+    assert_abstains(cleaner, y)
     assert cleaner.label_issues_["is_label_issue"].mean() < 0.04
-    assert cleaner.noise_rate_ < 0.05
+    # Where it doubts, labels may be wrong by place: half of what it does not know.
+    assert cleaner.noise_rate_ < 0.1
 
 
 @pytest.mark.parametrize("class_sizes", [[1, 1, 1], [8, 1, 1]], ids=["equal", "unequal"])
@@ -369,7 +366,8 @@ def test_a_higher_precision_marks_a_subset(digits):
 
 def test_unreachable_precision_marks_nothing():
     y, proba = np.array([0, 1] * 20), np.tile([[0.9, 0.1], [0.1, 0.9]], (20, 1))
-    table = find_label_issues(y, proba, target_precision=0.9)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        table = find_label_issues(y, proba, target_precision=0.9)
     assert not table["is_label_issue"].any()
     assert set(table["action"]) == {"keep"}
 
