@@ -57,7 +57,7 @@ def judge_rows(estimator, features, standardized, rows, seed):
     Returns the :class:`Models`, the :class:`Retrieval` and the :class:`Judgement`.
     """
     models, log_proba, of_forests = fit_models(standardized, rows, seed, estimator.n_jobs)
-    shape = log_proba.shape
+    shape = len(features), len(rows.classes)
     retrieval = retrieve(
         features,
         standardized,
@@ -145,11 +145,12 @@ class Judges:
 
         Those are what the network says of it. The judges are asked once.
         """
+        judges = replace(self, banks={n: bank.at_hand() for n, bank in self.banks.items()})
         blocks = []
         for first in range(0, len(features), _ROWS_PER_BLOCK):
             rows = slice(first, first + _ROWS_PER_BLOCK)
             parts = (_filled_up(part[rows]) for part in (features, standardized, *of_network))
-            blocks.append(self._truth(*parts))
+            blocks.append(judges._truth(*parts))
         return [np.concatenate(part)[: len(features)] for part in zip(*blocks, strict=True)]
 
     def _truth(self, features, standardized, *of_network):

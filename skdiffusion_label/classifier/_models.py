@@ -62,7 +62,7 @@ def fit_models(standardized, rows, random_state, n_jobs):
     Returns
     -------
     models : Models
-    log_proba : Table
+    log_proba : CrossFitted
     of_forests : list of Table
         As of :meth:`Models.judge`.
     """
@@ -76,7 +76,6 @@ def fit_models(standardized, rows, random_state, n_jobs):
         sample_weight=rows.weight,
         random_state=random_state,
     )
-    log_proba = Table(log_proba.__getitem__, (len(standardized), n_classes))
     forests, of_forests = [], []
     for kind, leaf_size in _FORESTS:
         grown = _forest(kind, leaf_size, standardized, rows, random_state, n_jobs)

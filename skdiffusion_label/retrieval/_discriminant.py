@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 _N_FOLDS = 5
 _SHRINKAGES = (0.02, 0.1, 0.4, 0.8)  # of the covariance towards the identity
 _LOG_SHARPNESS = (-4.0, 2.0)  # range of the logarithm of the factor of logits
+_ROWS_AT_ONCE = 1_000  # that are brought into the space that the model spans
 _MAX_ROWS = 4_000  # to which the sharpness is fitted: one number
 
 
@@ -69,6 +70,10 @@ class CrossFitted:
         for fold, model in enumerate(self.models):
             logits[folds == fold] = model.logits(points[folds == fold])
         return logits
+
+    def take(self, rows):
+        """Return the same of ``rows`` alone."""
+        return replace(self, fold_of=self.fold_of[rows], standardized=self.standardized[rows])
 
     def sharpened(self, factor):
         """Return the same with logits multiplied by ``factor``."""
@@ -138,8 +143,35 @@ def bhattacharyya_space(log_proba):
     -------
     ndarray of shape (n_samples, n_classes)
     """
-    halved = log_proba / 2
-    return np.exp(halved, out=halved)
+    return np.exp(log_proba / 2)
+
+
+@dataclass(frozen=True)
+class SupervisedSpace:
+    """Points of :func:`bhattacharyya_space`, made when they are asked for.
+
+    Attributes
+    ----------
+    log_proba : CrossFitted or ndarray of shape (n_samples, n_classes)
+    shape : tuple
+        (n_samples, n_classes).
+    """
+
+    log_proba: CrossFitted | np.ndarray
+    shape: tuple
+
+    def __getitem__(self, rows):
+        """Return the points of a slice or of an array of indices."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(self.shape[0]))
+        points = np.empty((len(rows), self.shape[1]), dtype=np.float32)
+        for some in np.array_split(np.arange(len(rows)), len(rows) // _ROWS_AT_ONCE + 1):
+            points[some] = bhattacharyya_space(self.log_proba[rows[some]])
+        return points
+
+    def take(self, rows):
+        """Return the same of ``rows`` alone."""
+        return SupervisedSpace(self.log_proba.take(rows), (len(rows), self.shape[1]))
 
 
 def _sharpness(logits, y_codes, weight):
