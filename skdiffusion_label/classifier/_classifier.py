@@ -396,9 +396,12 @@ class LRADiffusionClassifier(
             return retrieval, judgement, None, rows
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
-        halves = self._network, inputs, judgement, alike, generator, device, n_earlier
-        with limited_threads(self.n_jobs):
-            of_network = judge_by_halves(self, *halves)
+
+        def judge(others):
+            return judge_rows(self, features, standardized, others, seed)[2]
+
+        halves = self._network, inputs, judge, judgement.truth, alike, generator, device, n_earlier
+        of_network = judge_by_halves(self, *halves)
         found = models, retrieval, judgement
         judgement, judges = judge_anew(*found, of_network, rows, seed)
         return retrieval, judgement, judges, alike
