@@ -27,10 +27,9 @@ FAST = {
     "learning_rate": 1e-2,
     "n_draws": 4,
 }
-# Noise is harder to predict than a label.
-EPSILON = {"prediction_type": "epsilon", "n_sampling_steps": 5, "max_iter": 40, "dropout": 0.0}
+# What leads another way is in one of them; the published settings predict epsilon.
 CONFIGURATIONS = [
-    {"prediction_type": "logits", "label_aggregation": "vote"},
+    {"prediction_type": "logits", "label_aggregation": "vote", "n_sampling_steps": 4},
     {
         "n_neighbors": "auto",
         "retrieval_space": "auto",
@@ -40,23 +39,17 @@ CONFIGURATIONS = [
     },
     {
         "prediction_type": "logits",
-        "n_sampling_steps": 4,
-        "retrieval_space": "standardized",
-    },
-    {
-        "prediction_type": "logits",
         "prior": GaussianNB(),
         "retrieval_space": "supervised",
         "n_sampling_steps": 3,
     },
-    {"prediction_type": "sample", "n_sampling_steps": 4},
     {
         "prediction_type": "sample",
         "n_sampling_steps": 3,
         "label_weighting": "agreement",
         "prior": LogisticRegression(max_iter=1000),
+        "retrieval_space": "standardized",
     },
-    {**EPSILON, "retrieval_space": "standardized"},
 ]
 PUBLISHED_BUT_SMALL = {
     **published_settings("cifar"),
