@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import sklearn
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -12,7 +11,6 @@ from sklearn.utils.estimator_checks import (
     check_param_validation,
     parametrize_with_checks,
 )
-from sklearn.utils.fixes import parse_version
 
 from skdiffusion_label import LRADiffusionClassifier, published_settings
 
@@ -69,11 +67,7 @@ EXPECTED_FAILURES_OF_EPSILON = {
 
 
 def expected_failures(estimator):
-    # In scikit-learn 1.6 it passes where labels are judged.
-    is_old = parse_version(sklearn.__version__) < parse_version("1.7")
-    if estimator.prediction_type == "epsilon" and not (
-        is_old and estimator.label_aggregation == "judges"
-    ):
+    if estimator.prediction_type == "epsilon":
         return EXPECTED_FAILURES_OF_EPSILON
     return EXPECTED_FAILURES
 
