@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from skdiffusion_label.classifier._tables import by_blocks
+from skdiffusion_label.classifier._forests import fit_forest
+from skdiffusion_label.classifier._tables import Table
 from skdiffusion_label.retrieval import Discriminant, fit_discriminant
 
 # Pure leaves for labels of which few are wrong, leaves of ten rows for labels of which many are,
@@ -30,7 +31,7 @@ class Models:
     Attributes
     ----------
     discriminant : Discriminant
-    forests : tuple of classifiers
+    forests : tuple of Forest
     frequencies : ndarray of shape (n_classes,)
         Of the given labels.
     """
@@ -47,10 +48,11 @@ class Models:
         log_proba : ndarray of shape (n_samples, n_classes)
         of_forests : list of ndarray of shape (n_samples, n_classes)
         """
-        of_forests = [
-            _with_all_classes(forest.predict_proba(standardized), forest.classes_, self.frequencies)
-            for forest in self.forests
-        ]
+        of_forests = []
+        for forest in self.forests:
+            leaves = forest.leaves(standardized)
+            everyone = np.ones(leaves.shape, dtype=bool)
+            of_forests.append(_judged(forest, leaves, everyone, self.frequencies))
         return self.discriminant.log_proba(standardized), of_forests
 
 
@@ -60,7 +62,8 @@ def fit_models(standardized, rows, random_state, n_jobs):
     Returns
     -------
     models : Models
-    log_proba, of_forests
+    log_proba : CrossFitted
+    of_forests : list of Table
         As of :meth:`Models.judge`.
     """
     n_classes = len(rows.classes)
@@ -75,16 +78,17 @@ def fit_models(standardized, rows, random_state, n_jobs):
     )
     forests, of_forests = [], []
     for kind, leaf_size in _FORESTS:
-        forest = _fit_forest(kind, leaf_size, standardized, rows, random_state, n_jobs)
+        grown = _forest(kind, leaf_size, standardized, rows, random_state, n_jobs)
+        forest, of_forest = _judged_out_of_bag(grown, standardized, rows, frequencies)
         forests.append(forest)
-        of_forests.append(_judged_out_of_bag(forest, standardized, rows, frequencies))
+        of_forests.append(of_forest)
     return Models(discriminant, tuple(forests), frequencies), log_proba, of_forests
 
 
-def _fit_forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
+def _forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
     n_rows = min(len(rows.trained), _MAX_ROWS_OF_TREE)
     cost_of_tree = n_rows * standardized.shape[1] ** 0.5 * max(len(rows.classes) / 10, 1)
-    forest = kind(
+    return kind(
         int(np.clip(_FOREST_BUDGET / cost_of_tree, _MIN_TREES, _MAX_TREES)),
         min_samples_leaf=leaf_size,
         bootstrap=True,
@@ -92,40 +96,30 @@ def _fit_forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
         random_state=random_state,
         n_jobs=n_jobs,
     )
-    trained = rows.trained
-    return forest.fit(standardized[trained], rows.y_codes[trained], rows.weight[trained])
 
 
 def _judged_out_of_bag(forest, standardized, rows, frequencies):
-    """Return what the trees say that a row is new to: of rows not trained on, all of them."""
-    is_new = np.full((len(standardized), len(forest.estimators_)), True)
-    for column, seen in enumerate(forest.estimators_samples_):
-        is_new[rows.trained[seen], column] = False
+    """Fit a forest; return it, and what the trees say that a row is new to.
+
+    Of rows not trained on, these are all trees. scikit-learn's own estimate warns of rows that are
+    new to none.
+    """
+    trained, shape = rows.trained, (len(standardized), len(frequencies))
+    given = standardized[trained], rows.y_codes[trained], rows.weight[trained]
+    forest, seen = fit_forest(forest, *given, shape[1])
+    leaves = forest.leaves(standardized)
+    is_new = np.full(leaves.shape, True)
+    for column, seen_by_tree in enumerate(seen):
+        is_new[trained[seen_by_tree], column] = False
 
     def judge(some):
-        proba = _out_of_bag(forest, standardized[some], is_new[some])
-        return _with_all_classes(proba, forest.classes_, frequencies)
+        return _judged(forest, leaves[some], is_new[some], frequencies)
 
-    return by_blocks(judge, len(standardized), len(frequencies))
-
-
-def _out_of_bag(forest, rows, is_new):
-    """Return the mean of the trees (n, n_trees) that a row is new to; NaN where there are none.
-
-    scikit-learn's own estimate warns if there is such a row.
-    """
-    total = np.zeros((len(rows), len(forest.classes_)))
-    for tree, is_new_to_it in zip(forest.estimators_, is_new.T, strict=True):
-        if is_new_to_it.any():
-            total[is_new_to_it] += tree.predict_proba(rows[is_new_to_it])
-    n_trees = is_new.sum(axis=1, keepdims=True)
-    return np.where(n_trees > 0, total / np.maximum(n_trees, 1), np.nan)
+    return forest, Table(judge, shape)
 
 
-def _with_all_classes(proba, codes, frequencies):
-    """Return ``proba`` of ``codes`` with a column for each class, mixed with the frequencies."""
-    full = np.zeros((len(proba), len(frequencies)), dtype=np.float32)
-    full[:, codes] = proba
-    unknown = np.isnan(full).any(axis=1)
-    full[unknown] = frequencies
-    return (1 - _SHARE_OF_FREQUENCIES) * full + _SHARE_OF_FREQUENCIES * frequencies
+def _judged(forest, leaves, is_counted, frequencies):
+    """Return the mean of the trees that count, mixed with the frequencies; these if none counts."""
+    proba = forest.mean(leaves, is_counted).astype(np.float32)
+    proba[~is_counted.any(axis=1)] = frequencies
+    return (1 - _SHARE_OF_FREQUENCIES) * proba + _SHARE_OF_FREQUENCIES * frequencies

@@ -18,6 +18,7 @@ from skdiffusion_label.diffusion import (
     fit_temperature,
     train_denoiser,
 )
+from skdiffusion_label.noise_model import row_blocks
 
 # Updates after which a network's accuracy on the six archives no longer rises; and that of one that
 # joins judges, with at most .002 of log loss.
@@ -52,19 +53,19 @@ def _auto_n_epochs(n_rows, batch_size, joins_judges):
     return min(max(n_epochs, _MIN_EPOCHS), most)
 
 
-def balanced_class_weight(rows, label_distributions):
+def balanced_class_weight(class_weight, weight, label_distributions):
     """Return the weights of the classes, with a mean of one over the labels that are drawn."""
-    shares = rows.weight @ label_distributions / rows.weight.sum()
-    return rows.class_weight / (rows.class_weight @ shares)
+    shares = weight @ label_distributions / weight.sum()
+    return class_weight / (class_weight @ shares)
 
 
 def training_data(inputs, label_distributions, rows, device):
     """Return the rows to train on as tensors on ``device``."""
-    class_weight = balanced_class_weight(rows, label_distributions)
     trained, weight = inputs, rows.weight
     if len(rows.trained) < len(inputs):
         trained, weight = inputs.take(rows.trained), weight[rows.trained]
         label_distributions = label_distributions[rows.trained]
+    class_weight = balanced_class_weight(rows.class_weight, weight, label_distributions)
     arrays = (
         trained.condition,
         label_distributions,
@@ -217,7 +218,8 @@ def judge_by_halves(
 
     It learns ``judgement.labels``, for as long as the network of all rows and earlier fits that it
     goes on from. Where that one is to be stopped by held-out labels, which nothing else may see, it
-    stops where it would by default. With too few rows, what was known before is returned.
+    stops where it would by default. With too few rows, what was known before is returned. The
+    result takes the place of ``judgement.truth``: the labels, which come from it, are learned then.
     """
     if len(rows.trained) < _MIN_ROWS_TO_HALVE:
         return judgement.truth
@@ -231,7 +233,7 @@ def judge_by_halves(
     order = torch.randperm(len(rows.trained), generator=generator).numpy()
     is_first = np.zeros(len(inputs), dtype=bool)
     is_first[rows.trained[order[::2]]] = True
-    proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
+    halves = []
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
@@ -240,8 +242,11 @@ def judge_by_halves(
         for _ in training.epochs():
             pass
         steps_and_threads = estimator.n_sampling_steps, 1.0, estimator.n_jobs
-        chains = Chains(training.finish(), noise, *steps_and_threads)
-        proba[half] = chains.proba(inputs.take(half))
+        halves.append((np.flatnonzero(half), Chains(training.finish(), noise, *steps_and_threads)))
+    proba = judgement.truth
+    for half, chains in halves:
+        for some in row_blocks(len(half), len(rows.classes)):
+            proba[half[some]] = chains.proba(inputs.take(half[some]))
     return proba
 
 
@@ -270,7 +275,8 @@ def best_temperature(chains, inputs, label_distributions, rows, label_weighting,
     n_rows = max(_MAX_TEMPERATURE_ENTRIES // chains.initial_noise.size, 1)
     some_rows = np.sort(random_state.permutation(rows.trained)[:n_rows])
     distributions = label_distributions[some_rows]
-    target = distributions * balanced_class_weight(rows, label_distributions)
+    given = rows.class_weight, rows.weight, label_distributions
+    target = distributions * balanced_class_weight(*given)
     if label_weighting == "agreement":  # as training weighs the labels that it draws
         target *= distributions
     labels = chains.labels(inputs.take(some_rows))

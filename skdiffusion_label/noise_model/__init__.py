@@ -1,5 +1,6 @@
 """How labels got wrong: P(given | true), and what a given label says; numpy in, numpy out."""
 
+from skdiffusion_label.noise_model._blocks import row_blocks
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
 from skdiffusion_label.noise_model._pool import (
     LocalNoise,
@@ -25,5 +26,6 @@ __all__ = [
     "join_judge",
     "posterior",
     "posterior_of_given",
+    "row_blocks",
     "vote_distributions",
 ]

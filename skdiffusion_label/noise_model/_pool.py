@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from skdiffusion_label.noise_model._blocks import row_blocks
 from skdiffusion_label.noise_model._confusion import (
     clear_transitions,
     expected_counts,
@@ -209,9 +210,12 @@ def _refined(transition, judgements, y_codes, weight, rows):
     for _ in range(_N_REFINEMENTS):
         transition = _admissible(transition)
         weights = _weights(judgements, y_codes, weight, rows, transition)
-        truth = _product(_log_truth(judgements, transition), weights)
-        beliefs = posterior(truth, transition[:, y_codes].T)
-        transition = shrunk_transition(expected_counts(beliefs * weight[:, None], y_codes))
+        counts = 0.0
+        for some in row_blocks(len(y_codes), len(transition)):
+            truth = _product(_log_truth(judgements[:, some], transition), weights)
+            beliefs = posterior(truth, transition[:, y_codes[some]].T)
+            counts += expected_counts(beliefs * weight[some, None], y_codes[some])
+        transition = shrunk_transition(counts)
     return transition
 
 
@@ -341,12 +345,19 @@ def fit_local_noise(truth, y_codes, transition, sample_weight=None):
     strata = np.searchsorted(quartiles, margins)
     # Half a row beforehand: none of a few is not never.
     n_disagreements = np.bincount(strata, weight * (truth.argmax(axis=1) != y_codes)) + 0.5
-    n_by_class = np.bincount(strata, weight * (1 - truth @ transition.diagonal()))
+    right = transition.diagonal()
+    blocks = row_blocks(*truth.shape)
+    n_by_class = np.bincount(
+        strata, weight * (1 - np.concatenate([truth[some] @ right for some in blocks]))
+    )
     return LocalNoise(quartiles, (1 - n_by_class / n_disagreements).clip(min=0))
 
 
 def _margins(truth):
     if truth.shape[1] == 1:
         return np.ones(len(truth))
-    leading = np.partition(truth, -2, axis=1)[:, -2:]
-    return leading[:, 1] - leading[:, 0]
+    margins = np.empty(len(truth), dtype=truth.dtype)
+    for some in row_blocks(*truth.shape):
+        leading = np.partition(truth[some], -2, axis=1)[:, -2:]
+        margins[some] = leading[:, 1] - leading[:, 0]
+    return margins
