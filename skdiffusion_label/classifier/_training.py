@@ -231,7 +231,7 @@ def judge_by_halves(
         n_epochs = min(n_epochs, n_by_default)
     settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
-    is_first = _one_half(rows, generator)
+    is_first = _first_half(rows, generator)
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
@@ -248,13 +248,14 @@ def judge_by_halves(
     return truth
 
 
-def _one_half(rows, generator):
-    """Mark every other row to train on of each class, at random."""
-    order = rows.trained[torch.randperm(len(rows.trained), generator=generator).numpy()]
-    order = order[np.argsort(rows.y_codes[order], kind="stable")]
-    is_first = np.zeros(len(rows.y_codes), dtype=bool)
-    is_first[order[::2]] = True
-    return is_first
+def _first_half(rows, generator):
+    """Mark half of each class, of the rows trained on, or all rows of half of the groups."""
+    units = rows.trained if rows.groups is None else np.unique(rows.groups)
+    units = units[torch.randperm(len(units), generator=generator).numpy()]
+    if rows.groups is not None:
+        return np.isin(rows.groups, units[::2])
+    units = units[np.argsort(rows.y_codes[units], kind="stable")]
+    return np.isin(np.arange(len(rows.y_codes)), units[::2])
 
 
 def early_stopping(estimator, chains_of, inputs, rows, scores):

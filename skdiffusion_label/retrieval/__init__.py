@@ -10,6 +10,7 @@ from skdiffusion_label.retrieval._discriminant import (
     Discriminant,
     SupervisedSpace,
     bhattacharyya_space,
+    draw_folds,
     fit_discriminant,
 )
 from skdiffusion_label.retrieval._retrieve import (
@@ -33,6 +34,7 @@ __all__ = [
     "choose_space",
     "count_votes",
     "draw_candidates",
+    "draw_folds",
     "find_neighbors",
     "fit_discriminant",
     "neighbors_graph",
