@@ -15,8 +15,10 @@ from skdiffusion_label.noise_model import (
     fit_local_noise,
     fit_pool,
     join_judge,
+    labels_of,
     posterior,
     vote_distributions,
+    with_verified,
 )
 from skdiffusion_label.retrieval import bhattacharyya_space, retrieve
 
@@ -70,16 +72,18 @@ def judge_rows(estimator, features, standardized, rows, seed):
         algorithm=estimator.neighbors_algorithm,
         sample_weight=rows.weight,
         neighbors=rows.neighbors,
+        groups=rows.groups,
         random_state=seed,
         n_jobs=effective_n_jobs(estimator.n_jobs),
     )
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
     of_linear_model = Table(lambda some: np.exp(log_proba[some]), shape)
     judgements = gathered([*votes, of_linear_model, *of_forests], shape)
-    pool = fit_pool(judgements, rows.y_codes, rows.weight, seed)
+    pool = fit_pool(judgements, **rows.labels, random_state=seed)
     judgement = _judgement(judgements, pool, None, rows)
     if estimator.label_aggregation == "vote":
         labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
+        labels = with_verified(labels, rows.y_codes, rows.verified)
         judgement = replace(judgement, labels=labels)
     return models, retrieval, judgement
 
@@ -96,8 +100,8 @@ def judge_anew(models, retrieval, judgement, of_network, rows, random_state):
         Of new rows.
     """
     judgements = judgement.judgements
-    given = rows.y_codes, rows.weight, random_state
-    pool = join_judge(judgement.pool, judgements, of_network, *given)
+    given = {**rows.labels, "random_state": random_state}
+    pool = join_judge(judgement.pool, judgements, of_network, **given)
     judges = _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given)
     return _judgement(judgements, pool, of_network, rows), judges
 
@@ -111,11 +115,13 @@ def _judgement(judgements, pool, of_network, rows):
         return pool.truth(judgements[:, some], *joined)
 
     truth = by_blocks(judged, *shape, out=of_network)
-    local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
+    labels = labels_of(**rows.labels)
+    local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
 
     def joined_with_given(some):
         likelihood = local_noise.likelihood(truth[some], rows.y_codes[some], transition)
-        return posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
+        joined = posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
+        return with_verified(joined, rows.y_codes[some], rows.verified[some])
 
     return Judgement(judgements, pool, local_noise, truth, Table(joined_with_given, shape))
 
@@ -181,7 +187,7 @@ def _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, g
     if not banks:
         n_votes = sum(map(len, retrieval.judgements.values()))
         judgements = judgements[n_votes:]
-        pool = join_judge(fit_pool(judgements, *given), judgements, of_network, *given)
+        pool = join_judge(fit_pool(judgements, **given), judgements, of_network, **given)
     is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
     first = 0
     for name, bank in list(banks.items()):

@@ -1,13 +1,14 @@
 """Models of given labels: linear, and forests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from skdiffusion_label.classifier._forests import fit_forest
 from skdiffusion_label.classifier._tables import Table
-from skdiffusion_label.retrieval import Discriminant, fit_discriminant
+from skdiffusion_label.retrieval import Discriminant, draw_folds, fit_discriminant
 
 # Pure leaves for labels of which few are wrong, leaves of ten rows for labels of which many are,
 # and splits at random, which differ most from what other models say.
@@ -48,11 +49,7 @@ class Models:
         log_proba : ndarray of shape (n_samples, n_classes)
         of_forests : list of ndarray of shape (n_samples, n_classes)
         """
-        of_forests = []
-        for forest in self.forests:
-            leaves = forest.leaves(standardized)
-            everyone = np.ones(leaves.shape, dtype=bool)
-            of_forests.append(_judged(forest, leaves, everyone, self.frequencies))
+        of_forests = [_judged_by_all(one, standardized, self.frequencies) for one in self.forests]
         return self.discriminant.log_proba(standardized), of_forests
 
 
@@ -74,21 +71,26 @@ def fit_models(standardized, rows, random_state, n_jobs):
         rows.y_codes,
         n_classes,
         sample_weight=rows.weight,
+        groups=rows.groups,
         random_state=random_state,
     )
     forests, of_forests = [], []
     for kind, leaf_size in _FORESTS:
-        grown = _forest(kind, leaf_size, standardized, rows, random_state, n_jobs)
-        forest, of_forest = _judged_out_of_bag(grown, standardized, rows, frequencies)
+        grow = partial(_grow, kind, leaf_size, standardized, random_state, n_jobs)
+        forest, seen = grow(rows)
         forests.append(forest)
-        of_forests.append(of_forest)
+        if rows.groups is None:
+            of_forests.append(_judged_out_of_bag(forest, seen, standardized, rows, frequencies))
+        else:
+            of_forests.append(_judged_across_groups(grow, standardized, rows, frequencies))
     return Models(discriminant, tuple(forests), frequencies), log_proba, of_forests
 
 
-def _forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
+def _grow(kind, leaf_size, standardized, random_state, n_jobs, rows):
+    """Fit a forest; return it, and the rows that each tree has seen, as positions."""
     n_rows = min(len(rows.trained), _MAX_ROWS_OF_TREE)
     cost_of_tree = n_rows * standardized.shape[1] ** 0.5 * max(len(rows.classes) / 10, 1)
-    return kind(
+    forest = kind(
         int(np.clip(_FOREST_BUDGET / cost_of_tree, _MIN_TREES, _MAX_TREES)),
         min_samples_leaf=leaf_size,
         bootstrap=True,
@@ -96,26 +98,43 @@ def _forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
         random_state=random_state,
         n_jobs=n_jobs,
     )
-
-
-def _judged_out_of_bag(forest, standardized, rows, frequencies):
-    """Fit a forest; return it, and what the trees say that a row is new to.
-
-    Of rows not trained on, these are all trees. scikit-learn's own estimate warns of rows that are
-    new to none.
-    """
-    trained, shape = rows.trained, (len(standardized), len(frequencies))
+    trained = rows.trained
     given = standardized[trained], rows.y_codes[trained], rows.weight[trained]
-    forest, seen = fit_forest(forest, *given, shape[1])
+    forest, seen = fit_forest(forest, *given, len(rows.classes))
+    return forest, [trained[seen_by_tree] for seen_by_tree in seen]
+
+
+def _judged_across_groups(grow, standardized, rows, frequencies):
+    """Return what forests say that have not seen a row's group: out of bag is mostly some of it."""
+    proba = np.tile(frequencies, (len(standardized), 1))
+    for fold in draw_folds(len(standardized), rows.groups):
+        weight = rows.weight.copy()
+        weight[fold] = 0
+        if weight.any():
+            forest, _ = grow(replace(rows, weight=weight))
+            proba[fold] = _judged_by_all(forest, standardized[fold], frequencies)
+    return proba
+
+
+def _judged_out_of_bag(forest, seen, standardized, rows, frequencies):
+    """Return what the trees say that a row is new to: of rows not trained on, these are all.
+
+    scikit-learn's own estimate warns of rows that are new to none.
+    """
     leaves = forest.leaves(standardized)
     is_new = np.full(leaves.shape, True)
     for column, seen_by_tree in enumerate(seen):
-        is_new[trained[seen_by_tree], column] = False
+        is_new[seen_by_tree, column] = False
 
     def judge(some):
         return _judged(forest, leaves[some], is_new[some], frequencies)
 
-    return forest, Table(judge, shape)
+    return Table(judge, (len(standardized), len(frequencies)))
+
+
+def _judged_by_all(forest, standardized, frequencies):
+    leaves = forest.leaves(standardized)
+    return _judged(forest, leaves, np.ones(leaves.shape, dtype=bool), frequencies)
 
 
 def _judged(forest, leaves, is_counted, frequencies):

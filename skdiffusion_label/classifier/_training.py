@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from skdiffusion_label._torch import to_tensor
+from skdiffusion_label._torch import limited_threads, to_tensor
 from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._network import initial_model
 from skdiffusion_label.diffusion import (
@@ -212,17 +212,18 @@ def _check_loss(loss, state):
 
 
 def judge_by_halves(
-    estimator, network, inputs, judgement, rows, generator, device, n_earlier_epochs
+    estimator, network, inputs, judge, truth, rows, generator, device, n_earlier_epochs
 ):
     """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
-    It learns ``judgement.labels``, for as long as the network of all rows and earlier fits that it
-    goes on from. Where that one is to be stopped by held-out labels, which nothing else may see, it
-    stops where it would by default. With too few rows, what was known before is returned. The
-    result takes the place of ``judgement.truth``: the labels, which come from it, are learned then.
+    It learns what ``judge(others)``, a :class:`Judgement`, says of the labels of the other half
+    without any label of this one: a label votes for its neighbors, and would come back from them.
+    It does so for as long as the network of all rows and earlier fits that it goes on from. Where
+    that one is to be stopped by held-out labels, which nothing else may see, it stops where it
+    would by default. What is returned takes the place of ``truth``; with too few rows, it is that.
     """
     if len(rows.trained) < _MIN_ROWS_TO_HALVE:
-        return judgement.truth
+        return truth
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
     if estimator.n_iter_no_change is not None:
@@ -230,24 +231,31 @@ def judge_by_halves(
         n_epochs = min(n_epochs, n_by_default)
     settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
-    order = torch.randperm(len(rows.trained), generator=generator).numpy()
-    is_first = np.zeros(len(inputs), dtype=bool)
-    is_first[rows.trained[order[::2]]] = True
-    halves = []
+    is_first = _first_half(rows, generator)
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
-        data = training_data(inputs, judgement.labels, others, device)
+        data = training_data(inputs, judge(others).labels, others, device)
         training = Training(TrainingState(model, settings, generator), data, [])
-        for _ in training.epochs():
-            pass
+        with limited_threads(estimator.n_jobs):
+            for _ in training.epochs():
+                pass
         steps_and_threads = estimator.n_sampling_steps, 1.0, estimator.n_jobs
-        halves.append((np.flatnonzero(half), Chains(training.finish(), noise, *steps_and_threads)))
-    proba = judgement.truth
-    for half, chains in halves:
+        chains = Chains(training.finish(), noise, *steps_and_threads)
+        half = np.flatnonzero(half)
         for some in row_blocks(len(half), len(rows.classes)):
-            proba[half[some]] = chains.proba(inputs.take(half[some]))
-    return proba
+            truth[half[some]] = chains.proba(inputs.take(half[some]))
+    return truth
+
+
+def _first_half(rows, generator):
+    """Mark half of each class, of the rows trained on, or all rows of half of the groups."""
+    units = rows.trained if rows.groups is None else np.unique(rows.groups)
+    units = units[torch.randperm(len(units), generator=generator).numpy()]
+    if rows.groups is not None:
+        return np.isin(rows.groups, units[::2])
+    units = units[np.argsort(rows.y_codes[units], kind="stable")]
+    return np.isin(np.arange(len(rows.y_codes)), units[::2])
 
 
 def early_stopping(estimator, chains_of, inputs, rows, scores):

@@ -8,12 +8,33 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logsumexp, softmax
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+    cross_val_predict,
+)
 from sklearn.pipeline import Pipeline
-from sklearn.utils import assert_all_finite, check_random_state, indexable
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    check_random_state,
+    get_tags,
+    indexable,
+)
+from sklearn.utils.validation import _check_method_params
 
+from skdiffusion_label.cleaning._annotators import aggregate_annotations
+from skdiffusion_label.cleaning._routing import last_step, told
 from skdiffusion_label.cleaning._validation import check_proba
-from skdiffusion_label.noise_model import fit_local_noise, fit_pool, posterior, posterior_of_given
+from skdiffusion_label.noise_model import (
+    fit_local_noise,
+    fit_pool,
+    labels_of,
+    normalized,
+    posterior,
+    posterior_of_given,
+)
 
 _LEAST_PROBABILITY = 1e-6  # of a classifier on folds: zeros of a few neighbors are no certainty
 _MAX_LOG_POWER = 12.0  # logits that are 150,000 times as large
@@ -34,6 +55,7 @@ _KNOWS_NOTHING = (
     "The classifier foretells given labels hardly better than their frequencies do. It cannot "
     "tell wrong labels from right ones."
 )
+_MIN_OVERLAP = 0.5  # share of rows with several labels, from which annotators tell noise themselves
 _CANNOT_TELL = (
     "The given labels do not tell noise from classes that overlap: they are foretold as well "
     "without noise. No label is replaced; what is suspicious is to be reviewed."
@@ -60,12 +82,6 @@ class Beliefs:
     abstention: str | None = None
 
 
-def purifies(estimator):
-    """Tell whether a classifier, or the last step of a pipeline, can purify given labels."""
-    final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    return hasattr(final, "purify_proba")
-
-
 def _seeded(estimator, random_state):
     """Return a clone whose missing seeds are drawn from ``random_state``, if that is one itself."""
     estimator = clone(estimator)
@@ -79,62 +95,121 @@ def _seeded(estimator, random_state):
     return estimator
 
 
-def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, random_state):
+def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     """Fit a classifier that purifies labels, once and on all rows."""
-    fitted = _seeded(estimator, random_state).fit(X, y, **fit_params)
-    final = fitted[-1] if isinstance(fitted, Pipeline) else fitted
+    estimator = _seeded(estimator, random_state)
+    known = {"verified": None, "given": None}
+    if read.verified.any():
+        known = {"verified": read.verified, "given": read.given_labels}
+    y = read.labels(has_none=~read.is_taught)
+    fitted = estimator.fit(X, y, **fit_params, **told(estimator, **known))
+    final = last_step(fitted)
     return _beliefs(
-        y_codes,
+        read.y_codes,
         final.out_of_sample_proba_.astype(np.float64),
         final.label_distributions_,
         final.transition_matrix_,
         final.noise_evidence_,
+        read.is_taught,
         neighbors=final.neighbors_,
         estimator=fitted,
     )
 
 
-def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_state):
-    """Let each row be judged by a clone that has not seen its label."""
-    if isinstance(cv, numbers.Integral):
-        cv = StratifiedKFold(cv, shuffle=True, random_state=random_state)
+def beliefs_of_folds(
+    estimator,
+    X,
+    read,
+    fit_params,
+    split_params,
+    *,
+    cv=5,
+    n_jobs=None,
+    random_state=None,
+    verbose=0,
+):
+    """Let each row be judged by a clone that has not seen its label.
+
+    Rows that are not learned from are judged by a clone that has seen all others.
+    """
     (X,) = indexable(X)
-    folds = list(check_cv(cv, y, classifier=True).split(X, y))
-    proba = cross_val_predict(
-        _seeded(estimator, random_state),
-        X,
-        y,
+    estimator, X = _embedded_once(_seeded(estimator, random_state), X, fit_params)
+    y, taught = read.classes[read.y_codes], np.flatnonzero(read.is_taught)
+    rows, labels = _safe_indexing(X, taught), y[taught]
+    fit_params = _check_method_params(X, fit_params, taught)
+    split_params = _check_method_params(X, split_params, taught)
+    if isinstance(cv, numbers.Integral):
+        kind = StratifiedGroupKFold if split_params else StratifiedKFold
+        cv = kind(cv, shuffle=True, random_state=random_state)
+    folds = list(check_cv(cv, labels, classifier=True).split(rows, labels, **split_params))
+    of_folds = cross_val_predict(
+        estimator,
+        rows,
+        labels,
         cv=folds,
         method="predict_proba",
         n_jobs=n_jobs,
         params=fit_params,
+        verbose=verbose,
     )
-    proba = check_proba(proba, y_codes.max() + 1, "predict_proba of estimator")
-    return beliefs_from_proba(y_codes, proba)
+    codes = np.unique(read.y_codes[taught])
+    proba = np.zeros((len(y), len(read.classes)))
+    proba[np.ix_(taught, codes)] = check_proba(of_folds, len(codes), "predict_proba of estimator")
+    others = np.flatnonzero(~read.is_taught)
+    if len(others):
+        fitted = clone(estimator).fit(rows, labels, **fit_params)
+        proba[np.ix_(others, codes)] = fitted.predict_proba(_safe_indexing(X, others))
+    return beliefs_from_proba(read.y_codes, proba, read)
 
 
-def beliefs_from_proba(y_codes, proba):
-    """Take out-of-sample probabilities of the given label apart into truth and noise."""
+def _embedded_once(estimator, X, fit_params):
+    """Apply the first steps of a pipeline that learn nothing, as embedders, once for all folds.
+
+    Returns the classifier that is left, and what it is given.
+    """
+    if not isinstance(estimator, Pipeline) or not hasattr(X, "__len__"):
+        return estimator, X
+    first = 0
+    for name, step in estimator.steps[:-1]:
+        is_told = any(key.startswith(f"{name}__") for key in fit_params)
+        if step != "passthrough" and (is_told or get_tags(step).requires_fit):
+            break
+        first += 1
+    if not first:
+        return estimator, X
+    return estimator[first:], estimator[:first].fit_transform(X)
+
+
+def beliefs_from_proba(y_codes, proba, read=None):
+    """Take out-of-sample probabilities of the given label apart into truth and noise.
+
+    ``read`` is the :class:`LabelsRead` where some labels are missing, verified or excluded.
+    """
     assert_all_finite(proba, input_name="predict_proba of estimator")
-    judgements = _sharpened(proba, y_codes)[None]
-    pool = fit_pool(judgements, y_codes)
+    known = {}
+    is_taught = np.ones(len(y_codes), dtype=bool)
+    if read is not None:
+        is_taught = read.is_taught
+        known = {"verified": read.verified, "given": read.given}
+    labels = labels_of(y_codes, is_taught.astype(np.float64), **known)
+    judgements = _sharpened(proba, y_codes, is_taught)[None]
+    pool = fit_pool(judgements, y_codes, labels.weight, **known)
     truth, transition = pool.truth(judgements), pool.transition_matrix
-    likelihood = fit_local_noise(truth, y_codes, transition).likelihood(truth, y_codes, transition)
-    joined = posterior(truth, likelihood)
-    return _beliefs(y_codes, truth, joined, transition, pool.evidence_of_noise)
+    local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
+    joined = posterior(truth, local_noise.likelihood(truth, y_codes, transition))
+    return _beliefs(y_codes, truth, joined, transition, pool.evidence_of_noise, is_taught)
 
 
-def _sharpened(proba, y_codes):
+def _sharpened(proba, y_codes, is_taught):
     """Raise what is foretold beyond the frequencies to the power that foretells labels best.
 
     Like temperature scaling (Guo et al., 2017), but never below a power of one: what wrong labels
     cost those who are sure is left to the noise.
     """
-    n_samples, n_classes = proba.shape
-    frequencies = np.bincount(y_codes, minlength=n_classes) / n_samples
+    frequencies = _frequencies(y_codes[is_taught], proba.shape[1])
     log_proba = np.log(proba.clip(min=_LEAST_PROBABILITY))
     log_frequencies, log_means = np.log(
-        np.stack([frequencies, proba.mean(axis=0)]).clip(min=_LEAST_PROBABILITY)
+        np.stack([frequencies, proba[is_taught].mean(axis=0)]).clip(min=_LEAST_PROBABILITY)
     )
 
     def powered(log_power):
@@ -142,58 +217,85 @@ def _sharpened(proba, y_codes):
 
     def loss(log_power):
         logits = powered(log_power)
-        return logsumexp(logits, axis=1).mean() - logits[np.arange(n_samples), y_codes].mean()
+        own = logits[np.arange(len(logits)), y_codes]
+        return (logsumexp(logits, axis=1) - own)[is_taught].mean()
 
     best = minimize_scalar(loss, bounds=(0, _MAX_LOG_POWER), method="bounded")
     return softmax(powered(best.x), axis=1)
 
 
-def _beliefs(y_codes, proba, joined, transition_matrix, noise_evidence, **fitted):
+def beliefs_of_new_rows(fitted, X, y_codes, is_missing, abstention):
+    """Let a classifier that purifies labels judge rows that it was not fitted to."""
+    final = last_step(fitted)
+    rows = fitted[:-1].transform(X) if final is not fitted and len(fitted) > 1 else X
+    proba = final.predict_proba(rows)
+    if abstention == _KNOWS_NOTHING:
+        return _beliefs_without_features(y_codes, len(final.classes_), ~is_missing)
+    joined = final.purify_proba(rows, final.classes_[y_codes])
+    noise = final.transition_matrix_, final.noise_evidence_
+    return replace(_weighed(y_codes, proba, joined, *noise), abstention=abstention)
+
+
+def _beliefs(y_codes, proba, joined, transition_matrix, noise_evidence, is_taught, **fitted):
     """Weigh noise against the given labels, if the features say anything about these.
 
     ``joined`` (n_samples, n_classes) are P(true label | x, given label) if noise may go by place.
     """
-    if not _knows(proba @ transition_matrix, y_codes):
-        return replace(_beliefs_without_features(y_codes, proba.shape[1]), **fitted)
+    if not _knows((proba @ transition_matrix)[is_taught], y_codes[is_taught]):
+        return replace(_beliefs_without_features(y_codes, proba.shape[1], is_taught), **fitted)
+    return replace(_weighed(y_codes, proba, joined, transition_matrix, noise_evidence), **fitted)
+
+
+def _weighed(y_codes, proba, joined, transition_matrix, noise_evidence):
     # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
     by_class = posterior_of_given(proba, y_codes, transition_matrix)
     share = expit(noise_evidence / _DOUBT_OF_EVIDENCE)
     purified = share * by_class + (1 - share) * np.eye(proba.shape[1])[y_codes]
     abstention = None if noise_evidence >= _MIN_NOISE_EVIDENCE else _CANNOT_TELL
-    return Beliefs(
-        proba, purified, (by_class + joined) / 2, transition_matrix, abstention=abstention, **fitted
-    )
+    believed = (by_class + joined) / 2
+    return Beliefs(proba, purified, believed, transition_matrix, abstention=abstention)
 
 
 def _knows(foretold, y_codes):
     """Tell whether given labels are foretold better than by their frequencies."""
     n_samples = len(y_codes)
-    frequencies = np.bincount(y_codes) / n_samples
+    frequencies = _frequencies(y_codes, foretold.shape[1])
     entropy = -np.log(frequencies[y_codes]).mean()
     known = entropy + np.log(foretold[np.arange(n_samples), y_codes].clip(min=1e-300)).mean()
     return known > max(_KNOWN_SHARE * entropy, _KNOWN_NATS / n_samples) or entropy == 0
 
 
-def _beliefs_without_features(y_codes, n_classes):
+def _beliefs_without_features(y_codes, n_classes, is_taught):
     """Believe in all given labels."""
     transition_matrix = np.eye(n_classes)
-    frequencies = np.bincount(y_codes, minlength=n_classes) / len(y_codes)
+    frequencies = np.full(n_classes, 1 / n_classes)
+    if is_taught.any():
+        frequencies = _frequencies(y_codes[is_taught], n_classes)
     proba = np.tile(frequencies, (len(y_codes), 1))
     purified = posterior_of_given(proba, y_codes, transition_matrix)
     return Beliefs(proba, purified, purified, transition_matrix, abstention=_KNOWS_NOTHING)
 
 
-def beliefs_with_annotations(beliefs, annotations, classes):
-    """Let all annotators' labels stand in for the given one, their consensus.
+def _frequencies(y_codes, n_classes):
+    return np.bincount(y_codes, minlength=n_classes) / len(y_codes)
 
-    The consensus may leave out classes that some annotator has named.
+
+def beliefs_with_annotations(beliefs, opinions, classes):
+    """Let all annotators' labels (n_samples, n_annotators) stand in for their consensus.
+
+    They are judged by the features and by each other. Returns the beliefs, and what
+    :func:`aggregate_annotations` makes of the annotators. These may name classes that are not among
+    ``classes``, as these may hold some that only decisions have brought.
     """
-    distributions = annotations.label_distributions[:, np.isin(annotations.classes, classes)]
-    likelihoods = distributions / distributions.mean(axis=0).clip(min=1e-300)
-    purified = _normalized(beliefs.proba * likelihoods)
+    named = aggregate_annotations(opinions).classes
+    proba = np.full((len(beliefs.proba), len(named)), _LEAST_PROBABILITY)
+    columns, codes = np.intersect1d(named, classes, return_indices=True)[1:]
+    proba[:, columns] = beliefs.proba[:, codes]
+    judged = aggregate_annotations(opinions, normalized(proba))
+    purified = np.full_like(beliefs.proba, _LEAST_PROBABILITY)
+    purified[:, codes] = judged.label_distributions[:, columns]
+    purified = normalized(purified)
     # That labels are wrong is known from annotators who disagree.
-    return replace(beliefs, purified=purified, posterior=purified, abstention=None)
-
-
-def _normalized(proba):
-    return proba / proba.sum(axis=1, keepdims=True).clip(min=1e-300)
+    overlap = np.mean(judged.n_labels > 1) >= _MIN_OVERLAP
+    abstention = None if overlap else beliefs.abstention
+    return replace(beliefs, purified=purified, posterior=purified, abstention=abstention), judged

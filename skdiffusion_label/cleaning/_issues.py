@@ -7,9 +7,12 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skdiffusion_label.cleaning._beliefs import beliefs_from_proba, beliefs_of_folds
+from skdiffusion_label.cleaning._reading import known_labels
 from skdiffusion_label.cleaning._validation import check_labels, check_labels_and_proba
+from skdiffusion_label.noise_model import with_verified
 
 _N_SUPPORTERS = 5
+_LEAST_SUGGESTED = 0.5  # probability of a label that replaces another: more likely than all others
 
 
 def find_label_issues(
@@ -82,15 +85,16 @@ def find_label_issues(
     if estimator is not None:
         if X is None:
             raise ValueError("X must be given along with estimator.")
-        y = check_labels(y)
-        classes, y_codes = np.unique(y, return_inverse=True)
-        beliefs = beliefs_of_folds(estimator, X, y, y_codes, {}, cv, n_jobs, random_state)
+        read = known_labels(*np.unique(check_labels(y), return_inverse=True))
+        folds = {"cv": cv, "n_jobs": n_jobs, "random_state": random_state}
+        beliefs = beliefs_of_folds(estimator, X, read, {}, {}, **folds)
     else:
         y_codes, proba, classes = check_labels_and_proba(y, proba, classes)
+        read = known_labels(classes, y_codes)
         beliefs = beliefs_from_proba(y_codes, proba)
     if beliefs.abstention is not None:
         warnings.warn(beliefs.abstention, UserWarning, stacklevel=2)
-    return issues_table(y_codes, classes, beliefs, target_precision)
+    return issues_table(read, beliefs, target_precision)
 
 
 def _check_target_precision(target_precision):
@@ -108,49 +112,74 @@ def _check_target_precision(target_precision):
             raise ValueError("target_precision == nan, must be a number in (0, 1).")
 
 
-def issues_table(y_codes, classes, beliefs, target_precision, index=None):
-    """Return the DataFrame of :class:`LabelCleaner`, without the neighbors."""
+def issues_table(read, beliefs, target_precision, index=None):
+    """Return the DataFrame of :class:`LabelCleaner`, without the neighbors.
+
+    ``read`` is :class:`LabelsRead`.
+    """
     import pandas as pd
 
+    y_codes, classes, is_missing = read.y_codes, read.classes, read.is_missing
     rows = np.arange(len(y_codes))
-    quality = beliefs.posterior[rows, y_codes]
-    p_error = 1 - quality
-    is_issue = _most_suspicious(p_error, target_precision)
-    suggested = beliefs.purified.argmax(axis=1)
-    suggested_proba = beliefs.purified[rows, suggested]
-    is_sure = suggested_proba >= (0.5 if target_precision is None else target_precision)
+    believed = with_verified(beliefs.posterior, y_codes, read.verified)
+    quality = np.where(is_missing, np.nan, believed[rows, y_codes])
+    is_judged = read.is_taught & ~read.verified
+    is_issue = np.zeros(len(y_codes), dtype=bool)
+    is_issue[is_judged] = _most_suspicious(1 - quality[is_judged], target_precision)
+    purified = with_verified(beliefs.purified, y_codes, read.verified)
+    purified = np.where(is_missing[:, None], beliefs.proba, purified)
+    suggested = purified.argmax(axis=1)
+    suggested_proba = purified[rows, suggested]
     is_open = (suggested == y_codes) | (beliefs.abstention is not None)
-    action = np.select([~is_issue, is_open, is_sure], ["keep", "review", "relabel"], "drop")
     return pd.DataFrame(
         {
             "is_label_issue": is_issue,
             "label_quality": quality,
-            "given_label": classes[y_codes],
+            "given_label": read.labels(),
             "predicted_label": classes[beliefs.proba.argmax(axis=1)],
             "suggested_label": classes[suggested],
             "suggested_proba": suggested_proba,
-            "p_label_error": p_error,
-            "action": action,
+            "p_label_error": 1 - quality,
+            "action": _actions(read, is_issue, is_open, suggested_proba >= _LEAST_SUGGESTED),
         },
         index=index,
     )
 
 
+def _actions(read, is_issue, is_open, is_sure):
+    """Return what is to be done with each row; some are left to learn from."""
+    conditions = {
+        "drop": read.excluded,
+        "label": read.is_missing,
+        "keep": ~is_issue,
+        "review": is_open,
+        "relabel": is_sure,
+    }
+    action = np.select(list(conditions.values()), list(conditions), "drop")
+    if (action[~read.excluded] == "drop").all():
+        action[~read.excluded] = "review"
+    return action
+
+
 def _most_suspicious(p_error, target_precision):
-    """Mark what is more likely wrong than right, or as much as keeps the expected precision."""
+    """Mark what is more likely wrong than right, as far as that keeps the expected precision."""
+    is_issue = p_error > 0.5
     if target_precision is None:
-        return p_error > 0.5
+        return is_issue
     order = np.argsort(-p_error, kind="stable")
     precision = np.cumsum(p_error[order]) / np.arange(1, len(p_error) + 1)
-    is_issue = np.zeros(len(p_error), dtype=bool)
-    is_issue[order[: np.count_nonzero(precision >= target_precision)]] = True
+    is_issue[order[np.count_nonzero(precision >= target_precision) :]] = False
     return is_issue
 
 
-def supporters(neighbors, y_codes, suggested_codes):
-    """Return for each row a list of its nearest neighbors that carry the suggested label."""
+def supporters(neighbors, y_codes, suggested_codes, index=None):
+    """Return for each row a list of its nearest neighbors that carry the suggested label.
+
+    By their ``index``, if there is one.
+    """
+    names = np.arange(len(y_codes)) if index is None else np.asarray(index)
     speak_for_it = y_codes[neighbors] == suggested_codes[:, None]
     return [
-        row[support][:_N_SUPPORTERS].tolist()
+        names[row[support][:_N_SUPPORTERS]].tolist()
         for row, support in zip(neighbors, speak_for_it, strict=True)
     ]

@@ -1,7 +1,9 @@
 """How labels got wrong: P(given | true), and what a given label says; numpy in, numpy out."""
 
 from skdiffusion_label.noise_model._blocks import row_blocks
+from skdiffusion_label.noise_model._confusion import normalized
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
+from skdiffusion_label.noise_model._labels import filled_labels, labels_of, with_verified
 from skdiffusion_label.noise_model._pool import (
     LocalNoise,
     Pool,
@@ -21,11 +23,15 @@ __all__ = [
     "Pool",
     "dawid_skene",
     "deconvolved",
+    "filled_labels",
     "fit_local_noise",
     "fit_pool",
     "join_judge",
+    "labels_of",
+    "normalized",
     "posterior",
     "posterior_of_given",
     "row_blocks",
     "vote_distributions",
+    "with_verified",
 ]

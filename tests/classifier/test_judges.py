@@ -150,3 +150,14 @@ def test_many_tables_are_one_array_that_is_never_held():
     assert_array_equal(judgements[1:, 5:9], tables[1:, 5:9])
     assert_allclose(judgements.mean(axis=0)[:], tables.mean(axis=0), rtol=1e-6)
     assert_allclose(by_blocks(lambda some: tables[0, some], 50, 4), tables[0], rtol=1e-6)
+
+
+def test_what_is_known_of_training_rows_is_what_is_known_of_new_ones():
+    """A row's own label does not come back from its neighbors, through the network."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(10, 60)) / 4
+    y = np.repeat(np.arange(10), 15)
+    X, y_new = centers[y] + rng.normal(size=(150, 60)), rng.integers(10, size=1000)
+    clf = LRADiffusionClassifier(random_state=0).fit(X, y)
+    known = (clf.out_of_sample_proba_.argmax(axis=1) == y).mean()
+    assert known < clf.score(centers[y_new] + rng.normal(size=(1000, 60)), y_new) + 0.08

@@ -387,9 +387,9 @@ if __name__ == "__main__":
     os.environ["LOADS"] = sys.argv[2]
     model = make_pipeline(
         LoggingEmbedder(sys.argv[1], None, device="cpu"),
-        LRADiffusionClassifier(max_iter=20, random_state=0),
+        LRADiffusionClassifier(max_iter=10, random_state=0),
     )
-    print(cross_val_score(model, list(images), np.arange(40) % 2, cv=6, n_jobs=2).mean())
+    print(cross_val_score(model, list(images), np.arange(40) % 2, cv=4, n_jobs=2).mean())
     print(os.getpid())
 """
 
