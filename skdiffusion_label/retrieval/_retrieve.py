@@ -120,16 +120,8 @@ def retrieve(
         points = plain | {"supervised": SupervisedSpace(log_proba, (len(y_codes), n_classes))}
         names = [space]
         if space == "auto":
-            chosen = choose_space(
-                plain,
-                numbers[-1],
-                y_codes,
-                n_classes,
-                metric=metric,
-                is_candidate=is_candidate,
-                sample_weight=sample_weight,
-                groups=groups,
-            )
+            rows = {"is_candidate": is_candidate, "sample_weight": sample_weight, "groups": groups}
+            chosen = choose_space(plain, numbers[-1], y_codes, n_classes, metric=metric, **rows)
             names = [chosen, "supervised"]
         points = {name: points[name] for name in names}
         search = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
