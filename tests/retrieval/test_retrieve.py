@@ -209,6 +209,7 @@ def test_search_gets_its_options(weighted, monkeypatch):
     assert is_candidate.dtype == bool
     np.testing.assert_array_equal(is_candidate, weight > 0 if weighted else np.ones(300))
     assert not options.pop("overwrite")
+    assert options.pop("groups") is None
     assert options == dict(metric="euclidean", algorithm="pynndescent", random_state=3, n_jobs=2)
 
 
