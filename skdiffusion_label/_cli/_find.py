@@ -1,0 +1,129 @@
+"""The commands that judge labels: those of one table, and new ones by the table before."""
+
+from skdiffusion_label._cli._columns import (
+    feature_names,
+    groups_of,
+    labels_of,
+    rows_of,
+    verified_of,
+)
+from skdiffusion_label._cli._files import STREAM, check_outputs, read_table, whole_file, write_table
+from skdiffusion_label._cli._messages import report, teller
+from skdiffusion_label._cli._models import make_classifier
+
+
+def find(arguments):
+    """Write a table of label issues, and a page to review them."""
+    outputs = arguments.out, arguments.review
+    check_outputs(outputs, arguments)
+    table, style = read_table(arguments.data, arguments)
+    rows, labels = rows_of(table, arguments, style), labels_of(table, arguments)
+    cleaner = fit_cleaner(table, rows, labels, arguments)
+    out = arguments.out
+    if out is None and arguments.review is None and arguments.format != "json":
+        out = STREAM
+    if out is not None:
+        write_issues(cleaner.label_issues_, out, arguments)
+    if arguments.review is not None:
+        _write_page(cleaner, rows, arguments)
+    summary = summarize(cleaner, cleaner.label_issues_)
+    summary |= _judged_by_truth(table, cleaner.label_issues_, arguments)
+    report(summary | _named(out=out, review=arguments.review), arguments)
+    return int(arguments.fail_on_issues and summary["issues"] > 0)
+
+
+def judge(arguments):
+    """Write the table of label issues of new rows, by what rows before them have taught."""
+    check_outputs([arguments.out], arguments)
+    table, style = read_table(arguments.data, arguments)
+    new_table, new_style = read_table(arguments.new_data, arguments)
+    rows, labels = rows_of(table, arguments, style), labels_of(table, arguments)
+    new_labels = labels_of(new_table, arguments)
+    missing = next((name for name in rows.columns if name not in new_table.columns), None)
+    if missing is not None:
+        raise ValueError(f"{arguments.new_data} has no column {missing!r}, {arguments.data} has.")
+    numbers = [name for name in rows.columns if rows[name].dtype.kind == "f"]
+    new_rows = rows_of(new_table, arguments, new_style, numbers)[list(rows.columns)]
+    cleaner = fit_cleaner(table, rows, labels, arguments)
+    issues = cleaner.judge(new_rows, new_labels)
+    write_issues(issues, arguments.out, arguments)
+    summary = summarize(cleaner, issues) | _judged_by_truth(new_table, issues, arguments)
+    report(summary | _named(out=arguments.out), arguments)
+    return int(arguments.fail_on_issues and summary["issues"] > 0)
+
+
+def make_cleaner(rows, arguments, tell):
+    """Return a cleaner of the labels of ``rows``."""
+    from skdiffusion_label.cleaning import LabelCleaner
+
+    names, left_out = feature_names(rows, arguments)
+    if left_out and arguments.text is None and arguments.image is None:
+        tell(f"not learned from: {', '.join(left_out)} (counts the rows, is empty or is the truth)")
+    return LabelCleaner(
+        make_classifier(rows, names, arguments, tell),
+        target_precision=arguments.target_precision,
+        random_state=arguments.random_state,
+    )
+
+
+def fit_options(table, arguments):
+    """Return what ``fit`` of a cleaner is told beside rows and labels."""
+    return _named(
+        verified=verified_of(table, arguments.verified), groups=groups_of(table, arguments.group)
+    )
+
+
+def fit_cleaner(table, rows, labels, arguments):
+    """Return a cleaner fitted on all rows."""
+    tell = teller(arguments)
+    cleaner = make_cleaner(rows, arguments, tell)
+    options = fit_options(table, arguments)
+    tell(f"judging {len(rows)} labels of {arguments.data}")
+    return cleaner.fit(rows, labels, **options)
+
+
+def write_issues(issues, path, arguments):
+    """Write a table of issues with the numbers of the rows, and the users' names for them."""
+    issues = issues.reset_index(names="id")
+    if arguments.id is None:
+        issues = issues.drop(columns="id")
+    issues.insert(0, "row", range(len(issues)))
+    if arguments.only_issues:
+        issues = issues[issues["is_label_issue"]]
+    write_table(issues, path, arguments)
+
+
+def summarize(cleaner, issues):
+    """Return what a table of issues amounts to."""
+    summary = {
+        "rows": len(issues),
+        "issues": int(issues["is_label_issue"].sum()),
+        "expected_share_of_wrong_labels": float(issues["p_label_error"].mean()),
+        "actions": {name: int(count) for name, count in issues["action"].value_counts().items()},
+        "classes": [str(label) for label in cleaner.classes_],
+    }
+    return summary | _named(fingerprint=getattr(cleaner, "fingerprint_", None))
+
+
+def _judged_by_truth(table, issues, arguments):
+    """Return how many issues are wrong labels, where the right ones are known."""
+    if arguments.truth is None:
+        return {}
+    truth = table[arguments.truth].astype(str).to_numpy()
+    is_wrong = issues["given_label"].astype(str).to_numpy() != truth
+    n_found = int((is_wrong & issues["is_label_issue"].to_numpy()).sum())
+    return {"wrong_labels": int(is_wrong.sum()), "wrong_labels_among_issues": n_found}
+
+
+def _write_page(cleaner, rows, arguments):
+    from skdiffusion_label.review import write_review
+
+    names, _ = feature_names(rows, arguments)
+    shown = rows[arguments.text or arguments.image or names]
+    with whole_file(arguments.review, arguments.force) as path:
+        write_review(path, cleaner, shown)
+
+
+def _named(**values):
+    """Return the values that there are."""
+    return {name: value for name, value in values.items() if value is not None}
