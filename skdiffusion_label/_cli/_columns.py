@@ -130,13 +130,13 @@ def _check_name(name, names):
 
 def _plain(value):
     """Return a value that is neither list nor dict: they are features as their JSON."""
-    return json.dumps(value, default=str) if isinstance(value, list | dict) else value
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
 
 
 def _are_numbers(values, decimal):
     """Tell whether all values that are there, and at least one, are numbers."""
     try:
-        return not all(np.isnan(_number(value, decimal)) for value in values)
+        return any([not np.isnan(_number(value, decimal)) for value in values])
     except (TypeError, ValueError):
         return False
 

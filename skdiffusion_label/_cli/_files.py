@@ -36,20 +36,22 @@ def write_table(table, path, arguments, like=None):
             temporary.write_bytes(data)
 
 
-def check_outputs(paths, arguments):
+def check_outputs(tables, arguments, page=None):
     """Raise before any long work if a file could not be written, or would be overwritten."""
-    paths = [path for path in paths if path is not None]
-    for path in paths:
-        if paths.count(path) > 1:
+    tables = [path for path in tables if path is not None]
+    if STREAM in tables and arguments.format == "json":
+        raise ValueError("the table and the summary cannot both be on standard output.")
+    if page == STREAM:
+        raise ValueError("the page cannot be on standard output: name a file by --review.")
+    for path in tables:
+        kind_of(path, arguments.kind_of_output)
+    files = [path for path in [*tables, page] if path is not None]
+    for path in files:
+        if files.count(path) > 1:
             raise ValueError(f"{path} is asked for as two different outputs.")
-        if path == STREAM:
-            continue
-        _check_overwriting(path, arguments.force)
-        folder = Path(path).absolute().parent
-        if not folder.is_dir():
-            raise FileNotFoundError(f"{path}: there is no folder {folder}.")
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{path}: the folder {folder} cannot be written to.")
+        if path != STREAM:
+            _check_overwriting(path, arguments.force)
+            _check_folder(path)
 
 
 @contextmanager
@@ -74,3 +76,11 @@ def _check_overwriting(path, force):
         raise IsADirectoryError(f"{path} is a folder.")
     if path.is_file() and not force:
         raise FileExistsError(f"{path} exists already: --force overwrites it.")
+
+
+def _check_folder(path):
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {folder}.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{path}: the folder {folder} cannot be written to.")

@@ -14,8 +14,7 @@ from skdiffusion_label._cli._models import make_classifier
 
 def find(arguments):
     """Write a table of label issues, and a page to review them."""
-    outputs = arguments.out, arguments.review
-    check_outputs(outputs, arguments)
+    check_outputs([arguments.out], arguments, arguments.review)
     table, style = read_table(arguments.data, arguments)
     rows, labels = rows_of(table, arguments, style), labels_of(table, arguments)
     cleaner = fit_cleaner(table, rows, labels, arguments)

@@ -66,17 +66,22 @@ def test_link_stays_a_link_and_a_device_a_device(tmp_path):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (["old"], "old exists already: --force overwrites it"),
-        (["folder"], "folder is a folder"),
-        (["nowhere/new"], "there is no folder"),
-        (["new", "new"], "new is asked for as two different outputs"),
+        (["old.csv"], "old.csv exists already: --force overwrites it"),
+        (["folder.csv"], "folder.csv is a folder"),
+        (["nowhere/new.csv"], "there is no folder"),
+        (["new.csv", "new.csv"], "new.csv is asked for as two different outputs"),
         (["-", "-"], "- is asked for as two different outputs"),
     ],
 )
 def test_output_that_cannot_be_is_refused_beforehand(tmp_path, monkeypatch, paths, message):
     monkeypatch.chdir(tmp_path)
-    Path("old").touch()
-    Path("folder").mkdir()
+    Path("old.csv").touch()
+    Path("folder.csv").mkdir()
+    asked = {"format": "text", "kind_of_output": None}
     with pytest.raises((OSError, ValueError), match=message):
-        check_outputs(paths, SimpleNamespace(force=False))
-    check_outputs(["old", "new", None, None], SimpleNamespace(force=True))
+        check_outputs(paths, SimpleNamespace(force=False, **asked))
+    check_outputs(["old.csv", None], SimpleNamespace(force=True, **asked), page="new.html")
+    with pytest.raises(ValueError, match="two different outputs"):
+        check_outputs(["new.csv"], SimpleNamespace(force=True, **asked), page="new.csv")
+    with pytest.raises(ValueError, match="the page cannot be on standard output"):
+        check_outputs([], SimpleNamespace(force=True, **asked), page="-")
