@@ -2,6 +2,7 @@
 
 import argparse
 
+from skdiffusion_label import __version__
 from skdiffusion_label._cli._formats import KINDS
 from skdiffusion_label._cli._messages import PROGRAM
 from skdiffusion_label._cli._simulate import NOISES
@@ -18,22 +19,13 @@ def make_parser(commands):
     parser = argparse.ArgumentParser(
         PROGRAM, description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     words = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_find, _add_apply, _add_judge, _add_simulate):
         command = add(words)
         command.set_defaults(run=commands[command.prog.split()[-1]])
         _add_said(command)
     return parser
-
-
-class _Version(argparse.Action):
-    """The version, which is imported when it is asked for."""
-
-    def __call__(self, parser, *_):
-        from skdiffusion_label import __version__
-
-        parser.exit(message=f"{PROGRAM} {__version__}\n")
 
 
 def _add_command(words, name, summary, details=""):

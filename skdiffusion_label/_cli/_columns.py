@@ -130,7 +130,11 @@ def _check_name(name, names):
 
 def _plain(value):
     """Return a value that is neither list nor dict: they are features as their JSON."""
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
+    return (
+        json.dumps(value, ensure_ascii=False, default=str)
+        if isinstance(value, list | dict)
+        else value
+    )
 
 
 def _are_numbers(values, decimal):

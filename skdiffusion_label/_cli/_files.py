@@ -28,9 +28,7 @@ def write_table(table, path, arguments, like=None):
     style = like if like is not None and like.kind == kind else Style(kind)
     data = encode_table(table, style, compressed=path.lower().endswith(".gz"))
     if path == STREAM:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_out(memoryview(data))
     else:
         with whole_file(path, arguments.force) as temporary:
             temporary.write_bytes(data)
@@ -52,6 +50,14 @@ def check_outputs(tables, arguments, page=None):
         if path != STREAM:
             _check_overwriting(path, arguments.force)
             _check_folder(path)
+
+
+def _write_out(data):
+    """Write bytes to standard output, which under PYTHONUNBUFFERED may take them in parts."""
+    sys.stdout.flush()
+    while len(data):
+        data = data[sys.stdout.buffer.write(data) :]
+    sys.stdout.buffer.flush()
 
 
 @contextmanager
