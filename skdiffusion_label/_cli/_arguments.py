@@ -43,6 +43,19 @@ def _add_find(words):
     group = command.add_argument_group("output")
     group.add_argument("--out", metavar="FILE", help="the table of issues; - is standard output")
     group.add_argument("--review", metavar="FILE", help="a page to review the issues, HTML")
+    group.add_argument(
+        "--review-rows", metavar="N", type=int, default=300, help="on the page (default: 300)"
+    )
+    group.add_argument(
+        "--controls",
+        metavar="N",
+        type=int,
+        default=0,
+        help="rows that are certainly right among them, to see how often the reviewer errs",
+    )
+    group.add_argument(
+        "--blind", action="store_true", help="hide suggestions until a row is decided"
+    )
     _add_issues(group)
     _add_reading(command)
     return command

@@ -9,7 +9,12 @@ from skdiffusion_label._cli._columns import (
 )
 from skdiffusion_label._cli._files import STREAM, check_outputs, read_table, whole_file, write_table
 from skdiffusion_label._cli._messages import report, teller
-from skdiffusion_label._cli._models import make_classifier
+from skdiffusion_label._cli._models import (
+    image_root,
+    make_classifier,
+    paths_in,
+    without_missing,
+)
 
 
 def find(arguments):
@@ -117,10 +122,23 @@ def _judged_by_truth(table, issues, arguments):
 def _write_page(cleaner, rows, arguments):
     from skdiffusion_label.review import write_review
 
-    names, _ = feature_names(rows, arguments)
-    shown = rows[arguments.text or arguments.image or names]
+    show, shown = "table", rows[feature_names(rows, arguments)[0]]
+    if arguments.text is not None:
+        show, shown = "text", without_missing(rows[arguments.text])
+    elif arguments.image is not None:
+        show, shown = "image", paths_in(rows[arguments.image], image_root(arguments))
     with whole_file(arguments.review, arguments.force) as path:
-        write_review(path, cleaner, shown)
+        write_review(
+            path,
+            cleaner,
+            shown,
+            show=show,
+            features=cleaner.estimator_[0].features_,
+            max_rows=arguments.review_rows,
+            n_controls=arguments.controls,
+            blind=arguments.blind,
+            title=f"{' and '.join(arguments.label)} of {arguments.data}",
+        )
 
 
 def _named(**values):

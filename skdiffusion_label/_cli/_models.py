@@ -17,9 +17,10 @@ def make_classifier(rows, names, arguments, tell):
     from sklearn.pipeline import make_pipeline
 
     from skdiffusion_label import LRADiffusionClassifier
+    from skdiffusion_label._cli._kept_features import KeptFeatures
 
     classifier = LRADiffusionClassifier(n_jobs=arguments.jobs, random_state=arguments.random_state)
-    return make_pipeline(make_features(rows, names, arguments, tell), classifier)
+    return make_pipeline(KeptFeatures(make_features(rows, names, arguments, tell)), classifier)
 
 
 def make_features(rows, names, arguments, tell):
@@ -124,9 +125,6 @@ def _image_features(arguments):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
-    root = arguments.image_root or (
-        "." if arguments.data == "-" else os.path.dirname(arguments.data)
-    )
     name, _, weights = arguments.image_model.partition(":")
     if name in ("local-dir", "hf-hub"):
         embedder = _clip(arguments.image_model, None, arguments)
@@ -134,7 +132,15 @@ def _image_features(arguments):
         embedder = _torchvision(name, weights, arguments)
     else:
         embedder = _clip(name, weights, arguments)
-    return make_pipeline(FunctionTransformer(paths_in, kw_args={"root": root}), embedder)
+    return make_pipeline(
+        FunctionTransformer(paths_in, kw_args={"root": image_root(arguments)}), embedder
+    )
+
+
+def image_root(arguments):
+    """Return the folder of relative paths: by default, that of the table."""
+    folder = "." if arguments.data == "-" else os.path.dirname(arguments.data)
+    return arguments.image_root or folder
 
 
 def paths_in(paths, root):
