@@ -25,6 +25,7 @@ ALLOWED_IMPORTS = {
         "LRADiffusionClassifier",
         "__version__",
         "cleaning.LabelCleaner",
+        "cleaning.data_fingerprint",
         "cleaning.read_decisions",
         "embedding.CLIPEmbedder",
         "embedding.TorchEmbedder",

@@ -10,37 +10,53 @@ from skdiffusion_label._cli._messages import report, teller
 
 def apply(arguments):
     """Write the table with decided labels in it, without the rows that are to be left out."""
-    from skdiffusion_label.cleaning import fingerprint, read_decisions
-
     check_outputs([arguments.out, arguments.issues], arguments)
     table, style = read_table(arguments.data, arguments)
     rows, labels = rows_of(table, arguments, style), labels_of(table, arguments)
-    decisions = read_decisions(arguments.decisions)
-    if set(decisions["fingerprint"]) - {fingerprint(rows, labels)}:
-        raise ValueError(f"{arguments.decisions} holds decisions of other data or labels.")
+    decisions = _decisions_about(rows, labels, arguments)
     cleaned = with_decisions(table, decisions, arguments)
     if arguments.issues is not None:
         _find_again(table, rows, labels, decisions, arguments)
     write_table(cleaned, arguments.out, arguments, like=style)
     counts = {name: int(count) for name, count in decisions["decision"].value_counts().items()}
-    summary = {"rows": len(cleaned), "decisions": counts, "out": arguments.out}
-    report(summary, arguments)
+    report({"rows": len(cleaned), "decisions": counts, "out": arguments.out}, arguments)
     return 0
+
+
+def _decisions_about(rows, labels, arguments):
+    """Return the last decision on each row, without planted rows, all about these labels."""
+    import pandas as pd
+
+    from skdiffusion_label.cleaning import data_fingerprint, read_decisions
+
+    expected = data_fingerprint(rows, labels)
+    read = []
+    for path in arguments.decisions:
+        decisions = read_decisions(path)
+        if set(decisions["fingerprint"]) - {expected}:
+            raise ValueError(
+                f"{path} holds decisions about other rows or labels than those of {arguments.data}."
+            )
+        read.append(decisions[decisions["control"] == 0])
+    return pd.concat(read).drop_duplicates("row", keep="last")
 
 
 def with_decisions(table, decisions, arguments):
     """Return a copy of the table with decided labels, and without excluded rows."""
-    into = _target(table, arguments)
-    cleaned = table.copy()
+    into, cleaned = _target(table, arguments), table.copy()
     if into not in cleaned:
-        cleaned[into] = ""
-    words = np.full(len(table), "", dtype=object)
-    labels = cleaned[into].astype(object).tolist()
+        cleaned[into] = np.full(len(table), None)
+    labels, words = cleaned[into].astype(object).tolist(), np.full(len(table), None)
     known = _labels_by_text(table, arguments)
     for row, decision, label in decisions[["row", "decision", "label"]].itertuples(index=False):
         words[row] = decision
         if decision != "exclude":
-            labels[row] = known.get(label, label)
+            if label not in known:
+                raise ValueError(
+                    f"row {row} is decided to be {label!r}, which no label is; one that is new on "
+                    "purpose is named by --new-class."
+                )
+            labels[row] = known[label]
     cleaned[into] = like(labels, cleaned[into])
     if arguments.mark is not None:
         cleaned[arguments.mark] = words
@@ -62,7 +78,8 @@ def _target(table, arguments):
 def _labels_by_text(table, arguments):
     """Return the labels that there are by what they look like: decisions are texts."""
     columns = [table[name].astype(object) for name in arguments.label]
-    return {str(label): label for column in columns for label in column.dropna().unique()}
+    known = {str(label): label for column in columns for label in column.dropna().unique()}
+    return {name: name for name in arguments.new_class} | known
 
 
 def _find_again(table, rows, labels, decisions, arguments):
@@ -70,5 +87,5 @@ def _find_again(table, rows, labels, decisions, arguments):
     cleaner = make_cleaner(rows, arguments, tell)
     options = fit_options(table, arguments)
     tell(f"judging {len(rows)} labels, {len(decisions)} of them decided")
-    cleaner.apply(rows, labels, decisions, **options)
+    cleaner.apply(rows, labels, decisions, new_classes=arguments.new_class, **options)
     write_issues(cleaner.label_issues_, arguments.issues, arguments)

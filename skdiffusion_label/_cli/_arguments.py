@@ -68,7 +68,9 @@ def _add_apply(words):
         "put reviewed labels into the table",
         "Excluded rows are left out. Decisions of another table are refused.",
     )
-    command.add_argument("decisions", help="what the page has downloaded, CSV or JSON")
+    command.add_argument(
+        "decisions", nargs="+", help="what the page has downloaded, CSV or JSON; the last counts"
+    )
     _add_labels(command)
     _add_learning(command)
     group = command.add_argument_group("output")
@@ -76,6 +78,13 @@ def _add_apply(words):
     group.add_argument("--into", metavar="COLUMN", help="a new column for decided labels")
     group.add_argument(
         "--mark", metavar="COLUMN", help="a new column that says what was decided on the row"
+    )
+    group.add_argument(
+        "--new-class",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a decided label that is none of the given ones, on purpose",
     )
     group.add_argument(
         "--issues", metavar="FILE", help="find again, with decided labels verified: the new issues"

@@ -17,7 +17,7 @@ def labels_of(table, arguments):
 
     columns = []
     for name in arguments.label:
-        values = _values(table, name)
+        values = cells_of(table, name)
         unlabeled = {"", *arguments.unlabeled}
         columns.append([None if str(value) in unlabeled else value for value in values])
         if all(value is None for value in columns[-1]):
@@ -34,7 +34,7 @@ def ids_of(table, name):
 
     if name is None:
         return pd.RangeIndex(len(table))
-    index = pd.Index([str(value) for value in _values(table, name)], dtype=object)
+    index = pd.Index([str(value) for value in cells_of(table, name)], dtype=object)
     if index.has_duplicates:
         repeated = index[index.duplicated()][0]
         raise ValueError(f"the column {name!r} must tell the rows apart, {repeated!r} is in two.")
@@ -53,7 +53,7 @@ def rows_of(table, arguments, style, numbers=None):
     for name in table.columns:
         if name in arguments.label:
             continue
-        values = [_plain(value) for value in _values(table, name)]
+        values = [_plain(value) for value in cells_of(table, name)]
         if name in numbers if numbers is not None else _are_numbers(values, decimal):
             columns[name] = _numbers(values, decimal, name)
         else:
@@ -84,7 +84,7 @@ def verified_of(table, name):
     """Return a mask of the rows whose labels somebody has checked, or None."""
     if name is None:
         return None
-    words = [str(value).strip().lower() for value in _values(table, name, missing="")]
+    words = [str(value).strip().lower() for value in cells_of(table, name, missing="")]
     wrong = next((row for row, word in enumerate(words) if word not in _YES | _NO), None)
     if wrong is not None:
         raise ValueError(
@@ -100,7 +100,7 @@ def groups_of(table, name):
         return None
     import pandas as pd
 
-    codes, groups = pd.factorize(np.array(_values(table, name, missing=None), dtype=object))
+    codes, groups = pd.factorize(np.array(cells_of(table, name, missing=None), dtype=object))
     is_alone = codes < 0
     codes[is_alone] = len(groups) + np.arange(is_alone.sum())
     return codes
@@ -113,8 +113,8 @@ def like(values, column):
     return pd.Series(values, index=column.index, dtype=column.dtype)
 
 
-def _values(table, name, missing=None):
-    """Return the cells of a column as Python's own values; an empty one is a missing one."""
+def cells_of(table, name, missing=None):
+    """Return the cells of a column as Python's own values, and ``missing`` for empty ones."""
     import pandas as pd
 
     _check_name(name, table.columns)

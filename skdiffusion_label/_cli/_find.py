@@ -1,6 +1,9 @@
 """The commands that judge labels: those of one table, and new ones by the table before."""
 
+import numpy as np
+
 from skdiffusion_label._cli._columns import (
+    cells_of,
     feature_names,
     groups_of,
     labels_of,
@@ -43,11 +46,14 @@ def judge(arguments):
     new_table, new_style = read_table(arguments.new_data, arguments)
     rows, labels = rows_of(table, arguments, style), labels_of(table, arguments)
     new_labels = labels_of(new_table, arguments)
-    missing = next((name for name in rows.columns if name not in new_table.columns), None)
-    if missing is not None:
-        raise ValueError(f"{arguments.new_data} has no column {missing!r}, {arguments.data} has.")
+    only = arguments.text or arguments.image
+    for name in [only] if only is not None else feature_names(rows, arguments)[0]:
+        if name not in new_table.columns:
+            raise ValueError(
+                f"{arguments.new_data} has no column {name!r}, unlike {arguments.data}."
+            )
     numbers = [name for name in rows.columns if rows[name].dtype.kind == "f"]
-    new_rows = rows_of(new_table, arguments, new_style, numbers)[list(rows.columns)]
+    new_rows = rows_of(new_table, arguments, new_style, numbers).reindex(columns=rows.columns)
     cleaner = fit_cleaner(table, rows, labels, arguments)
     issues = cleaner.judge(new_rows, new_labels)
     write_issues(issues, arguments.out, arguments)
@@ -113,7 +119,7 @@ def _judged_by_truth(table, issues, arguments):
     """Return how many issues are wrong labels, where the right ones are known."""
     if arguments.truth is None:
         return {}
-    truth = table[arguments.truth].astype(str).to_numpy()
+    truth = np.array([str(label) for label in cells_of(table, arguments.truth)])
     is_wrong = issues["given_label"].astype(str).to_numpy() != truth
     n_found = int((is_wrong & issues["is_label_issue"].to_numpy()).sum())
     return {"wrong_labels": int(is_wrong.sum()), "wrong_labels_among_issues": n_found}

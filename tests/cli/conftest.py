@@ -1,5 +1,10 @@
 """Plants whose species are given wrongly, as files."""
 
+import contextlib
+import io
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,8 +55,41 @@ def data(plants, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def found(data, tmp_path_factory):
-    """Return the issues of the plants as a CSV file."""
+    """Return the issues of the plants as a CSV file, and the summary."""
     path = tmp_path_factory.mktemp("found") / "issues.csv"
     words = ["find", data, "--label", "species", "--id", "name", "--ignore", "true_species"]
-    assert main([str(word) for word in [*words, "--out", path]]) == 0
-    return path
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main([str(word) for word in [*words, "--out", path, "--format", "json"]]) == 0
+    return SimpleNamespace(path=path, summary=json.loads(out.getvalue()))
+
+
+@pytest.fixture(scope="session")
+def decide():
+    """Return a function that decides on the 17 most suspicious rows as a reviewer would.
+
+    Ten get the suggested label, five keep theirs, two are excluded; one more is a planted row.
+    """
+
+    def decide(issues, fingerprint, path):
+        issues = pd.read_csv(issues, dtype=str, keep_default_na=False)
+        issues = issues.sort_values("p_label_error", key=lambda p: -p.astype(float)).head(18)
+        decisions = pd.DataFrame(
+            {
+                "row": issues["row"],
+                "id": issues["id"],
+                "decision": ["relabel"] * 10 + ["keep"] * 5 + ["exclude"] * 2 + ["relabel"],
+                "label": [*issues["suggested_label"][:10], *issues["given_label"][10:15], *" " * 3],
+                "given": issues["given_label"],
+                "suggested": issues["suggested_label"],
+                "reviewer": "Ada",
+                "time": "2026-01-31T12:00:00Z",
+                "fingerprint": fingerprint,
+                "control": [0] * 17 + [1],
+            }
+        )
+        decisions["label"] = decisions["label"].str.strip()
+        decisions.loc[decisions.index[17], "label"] = "setosa"
+        decisions.to_csv(path, index=False)
+        return decisions
+
+    return decide

@@ -17,7 +17,7 @@ PLANTS = "--label", "species", "--ignore", "true_species"
 
 
 def test_table_of_issues_names_the_rows(found, plants):
-    issues = pd.read_csv(found)
+    issues = pd.read_csv(found.path)
     assert list(issues.columns) == COLUMNS
     assert issues["id"].tolist() == plants["name"].tolist()
     assert issues["row"].tolist() == list(range(len(plants)))
@@ -30,14 +30,14 @@ def test_table_of_issues_names_the_rows(found, plants):
 def test_same_seed_same_file(found, data, tmp_path, run):
     again = tmp_path / "again.csv.gz"
     assert run("find", data, *PLANTS, "--id", "name", "--out", again)[0] == 0
-    assert gzip.decompress(again.read_bytes()) == found.read_bytes()
+    assert gzip.decompress(again.read_bytes()) == found.path.read_bytes()
 
 
 def test_stdin_stdout_and_a_summary_on_stderr(found, data, run, monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO(gzip.compress(data.read_bytes())))
     monkeypatch.setattr(sys, "stdin", stdin)
     code, out, err = run("find", "-", *PLANTS, "--id", "name", "--only-issues", "--to", "jsonl")
-    issues = pd.read_csv(found).query("is_label_issue")
+    issues = pd.read_csv(found.path).query("is_label_issue")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0
     assert [line["id"] for line in lines] == issues["id"].tolist()
