@@ -119,8 +119,11 @@ def cells_of(table, name, missing=None):
 
     _check_name(name, table.columns)
     column = table[name].astype(object)
-    is_missing = pd.isna(column) | (column == "")
-    return [missing if gone else cell for gone, cell in zip(is_missing, column, strict=True)]
+    is_missing = pd.isna(column)
+    return [
+        missing if gone or (isinstance(cell, str) and cell == "") else cell
+        for gone, cell in zip(is_missing, column, strict=True)
+    ]
 
 
 def _check_name(name, names):
@@ -129,12 +132,10 @@ def _check_name(name, names):
 
 
 def _plain(value):
-    """Return a value that is neither list nor dict: they are features as their JSON."""
-    return (
-        json.dumps(value, ensure_ascii=False, default=str)
-        if isinstance(value, list | dict)
-        else value
-    )
+    """Return a list or a dict as its JSON, which is a feature, and all else as it is."""
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    is_nested = isinstance(value, list | dict)
+    return json.dumps(value, ensure_ascii=False, default=str) if is_nested else value
 
 
 def _are_numbers(values, decimal):

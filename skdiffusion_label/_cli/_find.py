@@ -120,7 +120,8 @@ def _judged_by_truth(table, issues, arguments):
     if arguments.truth is None:
         return {}
     truth = np.array([str(label) for label in cells_of(table, arguments.truth)])
-    is_wrong = issues["given_label"].astype(str).to_numpy() != truth
+    given = issues["given_label"]
+    is_wrong = (given.notna() & (given.astype(str) != truth)).to_numpy()
     n_found = int((is_wrong & issues["is_label_issue"].to_numpy()).sum())
     return {"wrong_labels": int(is_wrong.sum()), "wrong_labels_among_issues": n_found}
 

@@ -53,8 +53,8 @@ def test_column_of_anything_else_is_texts(cells):
 
 
 def test_lists_of_json_are_texts():
-    column = rows_of(table_of(a=[[1, "é"], {"b": None}, None]), asked(), Style("jsonl"))["a"]
-    assert column.tolist() == ['[1, "é"]', '{"b": null}', None]
+    column = rows_of(table_of(a=[[1, "é"], {"b": None}, None, np.arange(2)]), asked(), CSV)["a"]
+    assert column.tolist() == ['[1, "é"]', '{"b": null}', None, "[0, 1]"]
 
 
 def test_comma_is_a_decimal_one_where_it_is_no_delimiter():
