@@ -1,0 +1,164 @@
+// The row in focus: what it is, its labels, and what speaks for them.
+
+const N_CELLS = 6; // columns that are shown at once; the others are unfolded
+
+function showCard() {
+  const card = byId("card");
+  if (state.current === null) {
+    card.replaceChildren(el("p", {}, rows.length ? "No row fits search and filters." : "No label is doubted: there is nothing to review."));
+  } else {
+    const row = rows[state.current];
+    const hidden = isHidden(state.current);
+    const seen = el("div", { class: `seen ${data.kind}` }, contentOf(row), verdict(row, hidden));
+    card.replaceChildren(heading(row), seen, why(row, hidden));
+  }
+  showBar();
+}
+
+function heading(row) {
+  const decided = decisionOf(state.current);
+  const place = visible.indexOf(state.current) + 1;
+  const name = row.id === String(row.row) ? `Row ${row.row}` : `Row ${row.row} · ${row.id}`;
+  return el(
+    "div",
+    { class: "heading" },
+    el("h2", { dir: "auto" }, name),
+    el("span", { class: "muted" }, `${place} of ${visible.length}`),
+    decided ? el("span", { class: `mark ${decided.decision}` }, ...decisionText(decided)) : "",
+  );
+}
+
+function decisionText({ decision, label }) {
+  if (decision === "exclude") return ["excluded"];
+  return [decision === "keep" ? "kept as " : "relabeled ", labelElement(label)];
+}
+
+function contentOf(row) {
+  const seen = seenOf(row.row);
+  if (data.kind === "text") {
+    const text = seen.text ? seen.text : el("em", {}, "empty text");
+    return el("div", { class: "content text", dir: "auto" }, text);
+  }
+  if (data.kind === "table") return cellsOf(row);
+  const caption = seen.name ? el("figcaption", { dir: "auto" }, seen.name) : "";
+  return el("figure", { class: "content" }, imageElement(row.row, `row ${row.row}`), caption);
+}
+
+function cellsOf(row) {
+  const hidden = isHidden(state.current);
+  const both = !hidden && row.given !== row.suggested && row.given >= 0;
+  const head = [el("th", { scope: "col" }, "column"), el("th", { scope: "col" }, "value")];
+  const given = row.given < 0 ? "all rows" : labelElement(row.given);
+  head.push(el("th", { scope: "col" }, "usual for ", given));
+  if (both) head.push(el("th", { scope: "col" }, "usual for ", labelElement(row.suggested)));
+  const lines = row.cells.map(([name, value, ofGiven, ofSuggested, far, farOther]) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, el("bdi", {}, name)),
+      el("td", {}, value === "" ? el("em", {}, "missing") : el("bdi", {}, value)),
+      el("td", { class: far >= 2 ? "far" : null }, usual(ofGiven, far)),
+      ...(both ? [el("td", { class: farOther >= 2 ? "far" : null }, usual(ofSuggested, farOther))] : []),
+    ),
+  );
+  const table = (some) =>
+    el("table", { class: "cells" }, el("thead", {}, el("tr", {}, ...head.map((th) => th.cloneNode(true)))), el("tbody", {}, ...some));
+  const rest = lines.splice(N_CELLS);
+  const more = rest.length
+    ? el("details", {}, el("summary", {}, `${rest.length} more columns`), table(rest))
+    : "";
+  return el("div", { class: "content" }, table(lines), more);
+}
+
+const usual = (text, far) => (text === "" ? "" : el("span", {}, text, " ", el("small", {}, `${far.toFixed(1)} off`)));
+
+function verdict(row, hidden) {
+  const given = labelBox("Given", row.given, row.given < 0 ? null : row.pGiven);
+  const suggested = hidden
+    ? el("div", { class: "label-box hidden-label" }, el("span", { class: "muted" }, "Suggested"), el("strong", {}, "hidden until you decide"))
+    : labelBox("Suggested", row.suggested, row.pSuggested);
+  suggested.classList.add("suggested");
+  return el("div", { class: "verdict" }, given, suggested);
+}
+
+function labelBox(title, code, share) {
+  const box = el("div", { class: "label-box" }, el("span", { class: "muted" }, title), el("strong", {}, labelElement(code)));
+  if (share === null) return box;
+  box.append(el("meter", { min: 0, max: 1, value: share, "aria-label": `probability of ${title}` }));
+  box.append(el("span", { class: "muted" }, `${percent(share)} likely right`));
+  return box;
+}
+
+const ACTIONS = {
+  drop: "The label is probably wrong, and no other is sure.",
+  review: "The label is doubtful, but the data do not tell what is right.",
+  label: "The row has no label yet.",
+};
+
+function why(row, hidden) {
+  const parts = [];
+  if (ACTIONS[row.action] && !hidden) parts.push(el("p", {}, ACTIONS[row.action]));
+  if (row.neighbors.length) {
+    parts.push(el("h3", {}, "Most like it"), el("p", {}, ...tally(row, hidden)));
+    const items = row.neighbors.map(([j, label, far]) => neighborItem(row, hidden, j, label, far));
+    parts.push(el("ul", { class: `neighbors ${data.kind}` }, ...items));
+  }
+  return el("div", { class: "why" }, ...parts);
+}
+
+function tally(row, hidden) {
+  if (hidden) return ["Their labels are hidden until you decide."];
+  const n = (code) => row.neighbors.filter(([, label]) => label === code).length;
+  const of = (code) => el("b", {}, labelElement(code));
+  const first = [`${n(row.suggested)} of ${row.neighbors.length} are labeled `, of(row.suggested)];
+  if (row.given < 0 || row.given === row.suggested) return [...first, "."];
+  return [...first, `, ${n(row.given) || "none"} `, of(row.given), "."];
+}
+
+function neighborItem(row, hidden, j, label, far) {
+  const side = label === row.suggested ? "for-suggested" : label === row.given ? "for-given" : null;
+  const item = el("li", { class: hidden ? null : side });
+  if (data.kind === "image") item.append(imageElement(j, `neighbor, row ${j}`));
+  if (!hidden) item.append(el("strong", {}, labelElement(label)));
+  const id = data.ids[j] ?? String(j);
+  item.append(el("span", { class: "muted", dir: "auto" }, `row ${id}${far === null ? "" : ` · ${far} away`}`));
+  if (data.kind === "text") item.append(el("p", { dir: "auto" }, seenOf(j).text.slice(0, 240)));
+  return item;
+}
+
+// The buttons beneath, and which class has which digit.
+function showBar() {
+  const index = state.current;
+  const row = index === null ? null : rows[index];
+  const hidden = index !== null && isHidden(index);
+  const label = (id, code) => byId(id).querySelector("bdi").replaceChildren(code === null ? "" : labelElement(code));
+  byId("keep").disabled = !row || row.given < 0;
+  byId("accept").disabled = !row || hidden;
+  for (const id of ["other", "exclude", "next", "previous"]) byId(id).disabled = !row;
+  byId("undo").disabled = !state.undone.length;
+  label("keep", row && row.given >= 0 ? row.given : null);
+  label("accept", row && !hidden ? row.suggested : null);
+  const chosen = row ? decisionOf(index)?.label : undefined;
+  const buttons = row
+    ? Object.entries(digitsFor(row, hidden)).map(([digit, code]) => {
+        const button = el("button", { type: "button", "aria-pressed": String(chosen === code) }, el("kbd", {}, digit), " ", labelElement(code));
+        button.addEventListener("click", () => choose(code));
+        return button;
+      })
+    : [];
+  byId("choices").replaceChildren(...buttons);
+}
+
+const byFrequency = data.classes.map((_, code) => code).sort((a, b) => data.counts[b] - data.counts[a]);
+const areDigits = data.classes.every((name) => /^\d$/.test(name));
+
+// Up to ten classes have a digit of their own; of more, those that come into question for the row.
+function digitsFor(row, hidden) {
+  if (areDigits) return Object.fromEntries(data.classes.map((name, code) => [name, code]));
+  let codes = data.classes.map((_, code) => code);
+  if (codes.length > 10) {
+    const named = hidden ? [row.given] : [row.suggested, row.given, ...row.neighbors.map(([, label]) => label)];
+    codes = [...new Set([...named, ...byFrequency])].filter((code) => code >= 0).slice(0, 10);
+  }
+  return Object.fromEntries(codes.map((code, place) => [String((place + 1) % 10), code]));
+}
