@@ -17,20 +17,7 @@ def payload_of(cleaner, content, reviewed, neighbors, max_bytes, rng):
     table, classes = cleaner.label_issues_, [str(label) for label in cleaner.classes_.tolist()]
     given = codes_of(table["given_label"], cleaner.classes_)
     rows = [
-        {
-            "row": item.row,
-            "id": str(table.index[item.row]),
-            "given": item.given,
-            "suggested": item.suggested,
-            "pGiven": round(item.p_given, 4),
-            "pSuggested": round(item.p_suggested, 4),
-            "action": item.action,
-            "control": int(item.is_control),
-            "neighbors": [
-                [j, int(given[j]), None if far is None else round(far, 2)] for j, far in found
-            ],
-        }
-        for item, found in zip(reviewed, neighbors, strict=True)
+        _row(table, given, item, found) for item, found in zip(reviewed, neighbors, strict=True)
     ]
     if content.kind == "table":
         is_trusted = ~table["is_label_issue"].to_numpy(dtype=bool)
@@ -55,6 +42,22 @@ def payload_of(cleaner, content, reviewed, neighbors, max_bytes, rng):
         "ids": {row: str(table.index[row]) for row in beside},
     }
     return data, static
+
+
+def _row(table, given, item, neighbors):
+    return {
+        "row": item.row,
+        "id": str(table.index[item.row]),
+        "given": item.given,
+        "suggested": item.suggested,
+        "pGiven": round(item.p_given, 4),
+        "pSuggested": round(item.p_suggested, 4),
+        "action": item.action,
+        "control": int(item.is_control),
+        "neighbors": [
+            [j, int(given[j]), None if far is None else round(far, 2)] for j, far in neighbors
+        ],
+    }
 
 
 def _seen(content, shown, beside, max_bytes):

@@ -2,6 +2,7 @@
 
 import numbers
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def write_review(
         raise ValueError(
             f"X must have the {len(table)} rows that cleaner was fitted on, got {len(content)}."
         )
-    rng = np.random.default_rng(int(cleaner.fingerprint_[:15], 16))
+    rng = np.random.default_rng(zlib.crc32(cleaner.fingerprint_.encode()))
     reviewed, n_doubted = rows_to_review(table, cleaner.classes_, max_rows)
     reviewed = with_controls(reviewed, table, cleaner.classes_, n_controls, rng)
     neighbors = nearest_rows(

@@ -33,7 +33,7 @@ def images_seen(content, shown, beside, max_bytes):
         for row in rows:
             seen[row] = {"name": content.names[row]}
             try:
-                image = _as_pil(content.images[row])
+                image = as_pil(content.images[row])
                 seen[row]["image"] = thumbnail(image, side, max_bytes * share / len(rows))
             except UnreadableImageError as error:
                 seen[row]["problem"], last_error = error.reason, error
@@ -42,7 +42,8 @@ def images_seen(content, shown, beside, max_bytes):
     return seen
 
 
-def _as_pil(image):
+def as_pil(image):
+    """Return a row of ImageRows as a PIL image."""
     if isinstance(image, Image.Image):
         return image
     pixels = image.permute(1, 2, 0).numpy()  # a tensor of floats in [0, 1]
