@@ -140,7 +140,7 @@ function showBar() {
   label("accept", row && !hidden ? row.suggested : null);
   const chosen = row ? decisionOf(index)?.label : undefined;
   const buttons = row
-    ? Object.entries(digitsFor(row, hidden)).map(([digit, code]) => {
+    ? digitsFor(row, hidden).map(([digit, code]) => {
         const button = el("button", { type: "button", "aria-pressed": String(chosen === code) }, el("kbd", {}, digit), " ", labelElement(code));
         button.addEventListener("click", () => choose(code));
         return button;
@@ -152,13 +152,13 @@ function showBar() {
 const byFrequency = data.classes.map((_, code) => code).sort((a, b) => data.counts[b] - data.counts[a]);
 const areDigits = data.classes.every((name) => /^\d$/.test(name));
 
-// Up to ten classes have a digit of their own; of more, those that come into question for the row.
+// Return pairs of a digit and a class. Up to ten classes have a digit of their own; of more, those that come into question for the row.
 function digitsFor(row, hidden) {
-  if (areDigits) return Object.fromEntries(data.classes.map((name, code) => [name, code]));
+  if (areDigits) return data.classes.map((name, code) => [name, code]);
   let codes = data.classes.map((_, code) => code);
   if (codes.length > 10) {
     const named = hidden ? [row.given] : [row.suggested, row.given, ...row.neighbors.map(([, label]) => label)];
     codes = [...new Set([...named, ...byFrequency])].filter((code) => code >= 0).slice(0, 10);
   }
-  return Object.fromEntries(codes.map((code, place) => [String((place + 1) % 10), code]));
+  return codes.map((code, place) => [String((place + 1) % 10), code]);
 }

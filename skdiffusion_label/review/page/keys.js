@@ -18,6 +18,13 @@ function choose(label) {
   if (byId("status").value) showList();
 }
 
+function chooseDigit(digit) {
+  const index = state.current;
+  if (index === null) return;
+  const pair = digitsFor(rows[index], isHidden(index)).find(([key]) => key === digit);
+  if (pair) choose(pair[1]);
+}
+
 const commands = {
   k: () => !byId("keep").disabled && choose(rows[state.current].given),
   a: () => !byId("accept").disabled && choose(rows[state.current].suggested),
@@ -63,16 +70,15 @@ function setBlind(isBlind) {
 function onKey(event) {
   const isTyping = event.target.closest("input:not([type=checkbox]), select, textarea");
   const isOpen = document.querySelector("dialog[open]");
-  if (event.key === "Escape" && event.target.id === "search") event.target.blur();
+  if (event.key === "Escape" && event.target.closest("#filters")) event.target.blur();
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !isTyping && !isOpen) {
     event.preventDefault();
     takeBack();
   }
   if (isTyping || isOpen || event.ctrlKey || event.metaKey || event.altKey || !state.usesKeys) return;
   const key = event.key.toLowerCase();
-  const digit = state.current !== null && /^\d$/.test(key) ? digitsFor(rows[state.current], isHidden(state.current))[key] : undefined;
-  const command = digit === undefined ? commands[key] : () => choose(digit);
-  if (!command || !Object.hasOwn(commands, key) && digit === undefined) return;
+  const command = /^\d$/.test(key) ? () => chooseDigit(key) : commands[key];
+  if (!command) return;
   event.preventDefault();
   command();
 }
@@ -180,7 +186,13 @@ function connect() {
   for (const [id, key] of Object.entries(onClick)) byId(id).addEventListener("click", commands[key]);
   byId("blind").addEventListener("change", (event) => setBlind(event.target.checked));
   byId("use-keys").addEventListener("change", (event) => (state.usesKeys = event.target.checked));
-  for (const id of ["search", "class-filter", "status", "order"]) byId(id).addEventListener("input", showList);
+  byId("search").addEventListener("input", showList);
+  for (const id of ["class-filter", "status", "order"]) {
+    byId(id).addEventListener("change", ({ target }) => {
+      showList();
+      if (!target.matches(":focus-visible")) target.blur(); // chosen by mouse: back to the keys
+    });
+  }
   byId("filters").addEventListener("submit", (event) => {
     event.preventDefault();
     byId("search").blur();
