@@ -125,6 +125,8 @@ def _name(value):
 
 
 def _table(X):
+    if hasattr(X, "to_frame") and not hasattr(X, "columns"):
+        X = X.to_frame()
     if not hasattr(X, "columns"):
         array = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
         names = [f"column {j}" for j in range(array.shape[1])]

@@ -12,6 +12,8 @@ N_NEIGHBORS = 6
 _IQR_OF_NORMAL = 1.349
 # Distinct texts of a column beyond which they are names or free text, of which none is usual.
 _MAX_CATEGORIES = 50
+# Robust units beyond which a value is just far off, and may be infinite.
+_FAR_OFF = 99.0
 
 
 def robust_units(columns):
@@ -20,7 +22,8 @@ def robust_units(columns):
     Columns (n_samples, n_columns) whose middle half is one value have their standard deviation as
     unit, constant ones infinity. NaN does not count.
     """
-    with np.errstate(all="ignore"):
+    columns = np.where(np.isnan(columns).all(axis=0), 0.0, columns)
+    with np.errstate(invalid="ignore"):  # infinities are far from each other
         low, median, high = np.nanquantile(columns, [0.25, 0.5, 0.75], axis=0)
         unit = (high - low) / _IQR_OF_NORMAL
         spread = np.nanstd(columns, axis=0)
@@ -42,9 +45,9 @@ def features_of(content, features):
         features = np.column_stack(numbers) if numbers else None
     if features is None:
         return None
-    has_value = ~np.isnan(features).all(axis=0)
-    median, unit = robust_units(features[:, has_value])
-    return np.nan_to_num((features[:, has_value] - median) / unit)
+    median, unit = robust_units(features)
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num((features - median) / unit).clip(-_FAR_OFF, _FAR_OFF)
 
 
 def nearest_rows(cleaner, features, rows):
@@ -140,7 +143,7 @@ def _difference(value, usual, unit):
         share = usual["share"].get(value, usual["rarest"])
         return float(norm.isf(share / 2)), f"{share:.0%} have it"
     difference = 0.0 if np.isnan(value) else abs(value - usual) / unit
-    return float(difference), as_text(usual)
+    return float(min(difference, _FAR_OFF)), as_text(usual)
 
 
 def as_text(value):

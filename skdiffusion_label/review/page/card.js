@@ -120,8 +120,7 @@ function neighborItem(row, hidden, j, label, far) {
   const item = el("li", { class: hidden ? null : side });
   if (data.kind === "image") item.append(imageElement(j, `neighbor, row ${j}`));
   if (!hidden) item.append(el("strong", {}, labelElement(label)));
-  const id = data.ids[j] ?? String(j);
-  item.append(el("span", { class: "muted", dir: "auto" }, `row ${id}${far === null ? "" : ` · ${far} away`}`));
+  item.append(el("span", { class: "muted", dir: "auto" }, `row ${idOf.get(j) ?? data.ids[j]}${far === null ? "" : ` · ${far} away`}`));
   if (data.kind === "text") item.append(el("p", { dir: "auto" }, seenOf(j).text.slice(0, 240)));
   return item;
 }

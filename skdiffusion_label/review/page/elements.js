@@ -24,6 +24,7 @@ function labelElement(code) {
   return name.trim() ? el("bdi", {}, name) : el("em", {}, "blank name");
 }
 
+const idOf = new Map(rows.map((row) => [row.row, row.id]));
 const seenOf = (row) => data.seen[row] ?? {};
 const imageOf = (row) => byId(`image-${row}`)?.src ?? seenOf(row).image;
 

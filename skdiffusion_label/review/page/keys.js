@@ -168,6 +168,8 @@ function start() {
   const options = data.classes.map((name, code) => el("option", { value: code }, name.trim() ? name : "blank name"));
   byId("class-filter").append(...options);
   const planted = rows.filter((row) => row.control).length;
+  const left = data.n_doubted - (rows.length - planted);
+  if (left) byId("rest").textContent = `${left} less suspicious rows are not on this page: write_review takes more max_rows.`;
   byId("about-controls").hidden = !planted;
   byId("about-controls").textContent = `${planted} of the rows are controls: their labels are certainly right, and their suggestions are made up. They show how often a reviewer errs.`;
   if (matchMedia("(max-width: 760px)").matches) byId("list-box").open = false;
