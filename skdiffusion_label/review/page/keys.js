@@ -180,7 +180,6 @@ function start() {
   if (state.current < 0) state.current = rows.length ? 0 : null;
   showList();
   showProgress();
-  document.documentElement.dataset.ready = performance.now();
 }
 
 function connect() {
