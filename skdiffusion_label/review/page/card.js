@@ -73,7 +73,7 @@ function cellsOf(row) {
 const usual = (text, far) => (text === "" ? "" : el("span", {}, text, " ", el("small", {}, `${far.toFixed(1)} off`)));
 
 function verdict(row, hidden) {
-  const given = labelBox("Given", row.given, row.given < 0 ? null : row.pGiven);
+  const given = labelBox("Given", row.given, row.given < 0 || hidden ? null : row.pGiven);
   const suggested = hidden
     ? el("div", { class: "label-box hidden-label" }, el("span", { class: "muted" }, "Suggested"), el("strong", {}, "hidden until you decide"))
     : labelBox("Suggested", row.suggested, row.pSuggested);
@@ -156,8 +156,9 @@ function digitsFor(row, hidden) {
   if (areDigits) return data.classes.map((name, code) => [name, code]);
   let codes = data.classes.map((_, code) => code);
   if (codes.length > 10) {
-    const named = hidden ? [row.given] : [row.suggested, row.given, ...row.neighbors.map(([, label]) => label)];
-    codes = [...new Set([...named, ...byFrequency])].filter((code) => code >= 0).slice(0, 10);
+    const near = row.neighbors.map(([, label]) => label);
+    const named = hidden ? [row.given, ...byFrequency] : [row.suggested, row.given, ...near];
+    codes = [...new Set(named)].filter((code) => code >= 0).slice(0, 10);
   }
   return codes.map((code, place) => [String((place + 1) % 10), code]);
 }

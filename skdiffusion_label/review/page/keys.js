@@ -83,7 +83,8 @@ function onKey(event) {
   command();
 }
 
-// Type-ahead: classes whose names begin with what is typed, then those that contain it.
+// Type-ahead: the name that is typed, names that begin with it, names with a word that begins with
+// it, and names that contain it; of these the frequent and the short ones first.
 const N_MATCHES = 8;
 let found = [];
 let active = 0;
@@ -99,11 +100,9 @@ function openTypeAhead() {
 function findClasses() {
   const text = byId("type").value.trim().toLowerCase();
   const names = data.classes.map((name) => name.toLowerCase());
-  const starts = byFrequency.filter((code) => names[code].startsWith(text));
-  const contains = byFrequency.filter((code) => names[code].includes(text) && !names[code].startsWith(text));
-  // A name that is typed in full comes before longer ones.
-  const exact = starts.filter((code) => names[code] === text);
-  found = [...new Set([...exact, ...starts, ...contains])].slice(0, N_MATCHES);
+  const fits = (name) => [name.trim() === text, name.startsWith(text), name.includes(` ${text}`), name.includes(text)].indexOf(true);
+  const order = (a, b) => fits(names[a]) - fits(names[b]) || data.counts[b] - data.counts[a] || names[a].length - names[b].length;
+  found = byFrequency.filter((code) => names[code].includes(text)).sort(order).slice(0, N_MATCHES);
   active = 0;
   showMatches();
 }
@@ -172,7 +171,7 @@ function start() {
   if (left) byId("rest").textContent = `${left} less suspicious rows are not on this page: write_review takes more max_rows.`;
   byId("about-controls").hidden = !planted;
   byId("about-controls").textContent = `${planted} of the rows are controls: their labels are certainly right, and their suggestions are made up. They show how often a reviewer errs.`;
-  if (matchMedia("(max-width: 760px)").matches) byId("list-box").open = false;
+  if (isNarrow()) byId("list-box").open = false;
   connect();
   rows.forEach((_, index) => showInList(index));
   byId("blind").checked = state.isBlind;

@@ -13,10 +13,14 @@ function listButton(row, index) {
   const text = data.kind === "text" ? el("span", { class: "snippet", dir: "auto" }, (seenOf(row.row).text ?? "").slice(0, 80)) : "";
   const image = data.kind === "image" && imageOf(row.row) ? el("img", { src: imageOf(row.row), alt: "", loading: "lazy", decoding: "async" }) : "";
   const button = el("button", { type: "button", tabindex: -1 }, image, el("span", { class: "words" }, labels, text || el("span", { class: "snippet", dir: "auto" }, `row ${row.id}`)), el("span", { class: "state", "aria-hidden": "true" }));
-  button.addEventListener("click", () => goTo(index));
+  button.addEventListener("click", () => {
+    if (isNarrow()) byId("list-box").open = false;
+    goTo(index);
+  });
   return button;
 }
 
+const isNarrow = () => matchMedia("(max-width: 760px)").matches;
 const MARKS = { keep: "=", relabel: "✓", exclude: "×" };
 
 function showInList(index) {
