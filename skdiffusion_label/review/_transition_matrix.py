@@ -110,6 +110,6 @@ class TransitionMatrixDisplay:
             value = matrix[row, column]
             color = lightest if value < 0.5 else darkest
             texts[row, column] = self.ax_.text(
-                column, row, f"{value:.2g}", ha="center", va="center", color=color
+                column, row, f"{value:.2f}", ha="center", va="center", color=color
             )
         return texts
