@@ -39,7 +39,7 @@ function asCsv() {
 
 function csvCell(value) {
   const text = guarded(String(value));
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /^[\w.:-]*$/.test(text) ? text : `"${text.replaceAll('"', '""')}"`;
 }
 
 // A spreadsheet would take such a text for a formula. The reader takes one apostrophe away again.
