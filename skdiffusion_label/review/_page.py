@@ -8,7 +8,7 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-_PARTS_OF_SCRIPT = ("state.js", "files.js", "elements.js", "card.js", "list.js", "keys.js")
+_PARTS_OF_SCRIPT = "state", "files", "elements", "card", "list", "keys", "dialogs", "start"
 # What would end or comment out the script element that holds the data, or end a line of it.
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
@@ -24,7 +24,9 @@ def render(data, rows):
         What the table for readers without JavaScript shows.
     """
     folder = files("skdiffusion_label.review") / "page"
-    script = "".join((folder / name).read_text(encoding="utf-8") for name in _PARTS_OF_SCRIPT)
+    script = "".join(
+        (folder / f"{name}.js").read_text(encoding="utf-8") for name in _PARTS_OF_SCRIPT
+    )
     script = f'(() => {{\n"use strict";\n{script}}})();\n'
     style = (folder / "review.css").read_text(encoding="utf-8")
     environment = jinja2.Environment(

@@ -1,11 +1,13 @@
 // The row in focus: what it is, its labels, and what speaks for them.
 
 const N_CELLS = 6; // columns that are shown at once; the others are unfolded
+const FAR = 2; // robust units: one in twenty normal numbers is as far off
 
 function showCard() {
   const card = byId("card");
   if (state.current === null) {
-    card.replaceChildren(el("p", {}, rows.length ? "No row fits search and filters." : "No label is doubted: there is nothing to review."));
+    const nothing = "No label is doubted: there is nothing to review.";
+    card.replaceChildren(el("p", {}, rows.length ? "No row fits search and filters." : nothing));
   } else {
     const row = rows[state.current];
     const hidden = isHidden(state.current);
@@ -23,7 +25,7 @@ function heading(row) {
     "div",
     { class: "heading" },
     el("h2", { dir: "auto" }, name),
-    el("span", { class: "muted" }, `${place} of ${visible.length}`),
+    muted(`${place} of ${visible.length}`),
     decided ? el("span", { class: `mark ${decided.decision}` }, ...decisionText(decided)) : "",
   );
 }
@@ -47,22 +49,27 @@ function contentOf(row) {
 function cellsOf(row) {
   const hidden = isHidden(state.current);
   const both = !hidden && row.given !== row.suggested && row.given >= 0;
-  const head = [el("th", { scope: "col" }, "column"), el("th", { scope: "col" }, "value")];
-  const given = row.given < 0 ? "all rows" : labelElement(row.given);
-  head.push(el("th", { scope: "col" }, "usual for ", given));
-  if (both) head.push(el("th", { scope: "col" }, "usual for ", labelElement(row.suggested)));
+  const column = (...title) => el("th", { scope: "col" }, ...title);
+  const head = () => [
+    column("column"),
+    column("value"),
+    column("usual for ", row.given < 0 ? "all rows" : labelElement(row.given)),
+    both ? column("usual for ", labelElement(row.suggested)) : "",
+  ];
   const lines = row.cells.map(([name, value, ofGiven, ofSuggested, far, farOther]) =>
     el(
       "tr",
       {},
       el("th", { scope: "row" }, el("bdi", {}, name)),
       el("td", {}, value === "" ? el("em", {}, "missing") : el("bdi", {}, value)),
-      el("td", { class: far >= 2 ? "far" : null }, usual(ofGiven, far)),
-      ...(both ? [el("td", { class: farOther >= 2 ? "far" : null }, usual(ofSuggested, farOther))] : []),
+      usualCell(ofGiven, far),
+      both ? usualCell(ofSuggested, farOther) : "",
     ),
   );
-  const table = (some) =>
-    el("table", { class: "cells" }, el("thead", {}, el("tr", {}, ...head.map((th) => th.cloneNode(true)))), el("tbody", {}, ...some));
+  const table = (some) => {
+    const titles = el("thead", {}, el("tr", {}, ...head()));
+    return el("table", { class: "cells" }, titles, el("tbody", {}, ...some));
+  };
   const rest = lines.splice(N_CELLS);
   const more = rest.length
     ? el("details", {}, el("summary", {}, `${rest.length} more columns`), table(rest))
@@ -70,22 +77,29 @@ function cellsOf(row) {
   return el("div", { class: "content" }, table(lines), more);
 }
 
-const usual = (text, far) => (text === "" ? "" : el("span", {}, text, " ", el("small", {}, `${far.toFixed(1)} off`)));
+function usualCell(text, far) {
+  if (text === "") return el("td");
+  const off = el("small", {}, `${far.toFixed(1)} off`);
+  return el("td", { class: far >= FAR ? "far" : null }, text, " ", off);
+}
 
 function verdict(row, hidden) {
   const given = labelBox("Given", row.given, row.given < 0 || hidden ? null : row.pGiven);
   const suggested = hidden
-    ? el("div", { class: "label-box hidden-label" }, el("span", { class: "muted" }, "Suggested"), el("strong", {}, "hidden until you decide"))
+    ? boxOf("Suggested", el("em", {}, "hidden until you decide"))
     : labelBox("Suggested", row.suggested, row.pSuggested);
   suggested.classList.add("suggested");
   return el("div", { class: "verdict" }, given, suggested);
 }
 
+const boxOf = (title, name) =>
+  el("div", { class: "label-box" }, muted(title), el("strong", {}, name));
+
 function labelBox(title, code, share) {
-  const box = el("div", { class: "label-box" }, el("span", { class: "muted" }, title), el("strong", {}, labelElement(code)));
+  const box = boxOf(title, labelElement(code));
   if (share === null) return box;
-  box.append(el("meter", { min: 0, max: 1, value: share, "aria-label": `probability of ${title}` }));
-  box.append(el("span", { class: "muted" }, `${percent(share)} likely right`));
+  const meter = { min: 0, max: 1, value: share, "aria-label": `probability of ${title}` };
+  box.append(el("meter", meter), muted(`${percent(share)} likely right`));
   return box;
 }
 
@@ -120,7 +134,8 @@ function neighborItem(row, hidden, j, label, far) {
   const item = el("li", { class: hidden ? null : side });
   if (data.kind === "image") item.append(imageElement(j, `neighbor, row ${j}`));
   if (!hidden) item.append(el("strong", {}, labelElement(label)));
-  item.append(el("span", { class: "muted", dir: "auto" }, `row ${idOf.get(j) ?? data.ids[j]}${far === null ? "" : ` · ${far} away`}`));
+  const id = el("bdi", {}, idOf.get(j) ?? data.ids[j]);
+  item.append(muted("row ", id, far === null ? "" : ` · ${far} away`));
   if (data.kind === "text") item.append(el("p", { dir: "auto" }, seenOf(j).text.slice(0, 240)));
   return item;
 }
@@ -130,28 +145,35 @@ function showBar() {
   const index = state.current;
   const row = index === null ? null : rows[index];
   const hidden = index !== null && isHidden(index);
-  const label = (id, code) => byId(id).querySelector("bdi").replaceChildren(code === null ? "" : labelElement(code));
+  const label = (id, code) => {
+    const place = byId(id).querySelector("bdi");
+    place.replaceChildren(code === null ? "" : labelElement(code));
+  };
   byId("keep").disabled = !row || row.given < 0;
   byId("accept").disabled = !row || hidden;
   for (const id of ["other", "exclude", "next", "previous"]) byId(id).disabled = !row;
   byId("undo").disabled = !state.undone.length;
   label("keep", row && row.given >= 0 ? row.given : null);
   label("accept", row && !hidden ? row.suggested : null);
-  const chosen = row ? decisionOf(index)?.label : undefined;
-  const buttons = row
-    ? digitsFor(row, hidden).map(([digit, code]) => {
-        const button = el("button", { type: "button", "aria-pressed": String(chosen === code) }, el("kbd", {}, digit), " ", labelElement(code));
-        button.addEventListener("click", () => choose(code));
-        return button;
-      })
-    : [];
-  byId("choices").replaceChildren(...buttons);
+  const choices = row ? digitsFor(row, hidden) : [];
+  byId("choices").replaceChildren(...choices.map((pair) => choiceButton(index, ...pair)));
 }
 
-const byFrequency = data.classes.map((_, code) => code).sort((a, b) => data.counts[b] - data.counts[a]);
+function choiceButton(index, digit, code) {
+  const isChosen = decisionOf(index)?.label === code;
+  const attributes = { type: "button", "aria-pressed": String(isChosen) };
+  const button = el("button", attributes, el("kbd", {}, digit), " ", labelElement(code));
+  button.addEventListener("click", () => choose(code));
+  return button;
+}
+
+const byFrequency = data.classes
+  .map((_, code) => code)
+  .sort((a, b) => data.counts[b] - data.counts[a]);
 const areDigits = data.classes.every((name) => /^\d$/.test(name));
 
-// Return pairs of a digit and a class. Up to ten classes have a digit of their own; of more, those that come into question for the row.
+// Return pairs of a digit and a class. Up to ten classes have a digit of their own; of more, those
+// that come into question for the row.
 function digitsFor(row, hidden) {
   if (areDigits) return data.classes.map((name, code) => [name, code]);
   let codes = data.classes.map((_, code) => code);

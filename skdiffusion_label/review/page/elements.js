@@ -11,6 +11,8 @@ function el(tag, attributes = {}, ...children) {
   return element;
 }
 
+const muted = (...texts) => el("span", { class: "muted" }, ...texts);
+
 function percent(share) {
   const rounded = Math.round(100 * share);
   if (rounded === 0 && share > 0) return "< 1 %";

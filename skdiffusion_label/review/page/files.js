@@ -1,7 +1,8 @@
 // Decisions as files: CSV with a header, or JSON, the same fields in both.
 
 const FIELDS = [
-  "row", "id", "decision", "label", "given", "suggested", "reviewer", "time", "fingerprint", "control",
+  ...["row", "id", "decision", "label", "given", "suggested"],
+  ...["reviewer", "time", "fingerprint", "control"],
 ];
 const className = (code) => (code === null || code < 0 ? "" : data.classes[code]);
 
@@ -50,12 +51,14 @@ function guarded(text) {
 
 function fileName(extension) {
   const reviewer = state.reviewer.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40);
-  return ["decisions", data.fingerprint.slice(0, 8), reviewer].filter(Boolean).join("-") + extension;
+  const parts = ["decisions", data.fingerprint.slice(0, 8), reviewer];
+  return parts.filter(Boolean).join("-") + extension;
 }
 
 function download(extension) {
-  const [text, type] = extension === ".csv" ? [asCsv(), "text/csv"] : [asJson(), "application/json"];
-  const address = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  const isCsv = extension === ".csv";
+  const type = `${isCsv ? "text/csv" : "application/json"};charset=utf-8`;
+  const address = URL.createObjectURL(new Blob([isCsv ? asCsv() : asJson()], { type }));
   const link = document.createElement("a");
   link.href = address;
   link.download = fileName(extension);

@@ -5,19 +5,36 @@ const buttons = rows.map((row, index) => listButton(row, index));
 const haystacks = rows.map((row) => {
   const { text = "", name = "" } = seenOf(row.row);
   const cells = (row.cells ?? []).flatMap(([column, value]) => [column, value]);
-  return [row.row, row.id, className(row.given), text, name, ...cells].join("\n").toLowerCase();
+  return [row.row, row.id, text, name, ...cells].join("\n");
 });
 
 function listButton(row, index) {
-  const labels = el("span", { class: "labels" }, labelElement(row.given), el("span", { class: "arrow suggested-part" }, " → "), el("span", { class: "suggested-part" }, labelElement(row.suggested)));
-  const text = data.kind === "text" ? el("span", { class: "snippet", dir: "auto" }, (seenOf(row.row).text ?? "").slice(0, 80)) : "";
-  const image = data.kind === "image" && imageOf(row.row) ? el("img", { src: imageOf(row.row), alt: "", loading: "lazy", decoding: "async" }) : "";
-  const button = el("button", { type: "button", tabindex: -1 }, image, el("span", { class: "words" }, labels, text || el("span", { class: "snippet", dir: "auto" }, `row ${row.id}`)), el("span", { class: "state", "aria-hidden": "true" }));
+  const suggested = { class: "suggested-part" };
+  const labels = el(
+    "span",
+    { class: "labels" },
+    labelElement(row.given),
+    el("span", suggested, " → "),
+    el("span", suggested, labelElement(row.suggested)),
+  );
+  const text = data.kind === "text" ? (seenOf(row.row).text ?? "").slice(0, 80) : `row ${row.id}`;
+  const button = el(
+    "button",
+    { type: "button", tabindex: -1 },
+    data.kind === "image" ? listImage(row) : "",
+    el("span", { class: "words" }, labels, el("span", { class: "snippet", dir: "auto" }, text)),
+    el("span", { class: "state", "aria-hidden": "true" }),
+  );
   button.addEventListener("click", () => {
     if (isNarrow()) byId("list-box").open = false;
     goTo(index);
   });
   return button;
+}
+
+function listImage(row) {
+  const src = imageOf(row.row);
+  return src ? el("img", { src, alt: "", loading: "lazy", decoding: "async" }) : "";
 }
 
 const isNarrow = () => matchMedia("(max-width: 760px)").matches;
@@ -34,9 +51,12 @@ function showInList(index) {
 function matches(index, words, code, status) {
   const row = rows[index];
   const hidden = isHidden(index);
-  if (status && (status === "decided") !== isDecided(index)) return false;
-  if (code !== "" && row.given !== Number(code) && (hidden || row.suggested !== Number(code))) return false;
-  const haystack = hidden ? haystacks[index] : `${haystacks[index]}\n${className(row.suggested).toLowerCase()}`;
+  // The row in focus stays although it has just been decided.
+  const isOther = index !== state.current;
+  if (status && isOther && (status === "decided") !== isDecided(index)) return false;
+  const labels = hidden ? [row.given] : [row.given, row.suggested];
+  if (code !== "" && !labels.includes(Number(code))) return false;
+  const haystack = [haystacks[index], ...labels.map(className)].join("\n").toLowerCase();
   return words.every((word) => haystack.includes(word));
 }
 
@@ -63,8 +83,9 @@ function goTo(index) {
   if (index !== null) {
     buttons[index].setAttribute("aria-current", "true");
     buttons[index].tabIndex = 0;
-    buttons[index].scrollIntoView({ block: "nearest" });
     byId("desk").scrollTop = 0;
+    if (!isNarrow()) buttons[index].scrollIntoView({ block: "nearest" });
+    else if (scrollY > byId("desk").offsetTop) byId("desk").scrollIntoView();
     announceRow(index);
   }
   showCard();
@@ -72,8 +93,9 @@ function goTo(index) {
 
 function announceRow(index) {
   const row = rows[index];
-  const suggestion = isHidden(index) ? "suggestion hidden" : `suggested ${className(row.suggested)}`;
-  announce(`Row ${row.id}: given ${className(row.given) || "no label"}, ${suggestion}. ${nDecided()} of ${rows.length} decided.`);
+  const given = `given ${className(row.given) || "no label"}`;
+  const suggested = isHidden(index) ? "suggestion hidden" : `suggested ${className(row.suggested)}`;
+  announce(`Row ${row.id}: ${given}, ${suggested}. ${nDecided()} of ${rows.length} decided.`);
 }
 
 function step(by) {
