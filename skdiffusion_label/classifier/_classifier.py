@@ -301,7 +301,9 @@ class LRADiffusionClassifier(
     @unchanged_on_error
     @usable_threads()
     @_fit_context(prefer_skip_nested_validation=False)  # the extractor and the prior are the user's
-    def fit(self, X, y, sample_weight=None, neighbors=None):
+    def fit(
+        self, X, y, sample_weight=None, neighbors=None, *, verified=None, given=None, groups=None
+    ):
         """Retrieve labels and train the denoiser on them.
 
         Parameters
@@ -310,7 +312,8 @@ class LRADiffusionClassifier(
             Training rows, or whatever ``feature_extractor`` takes. Features are finite and lie
             between -1e18 and 1e18: a larger number mostly stands for a missing one.
         y : array-like of shape (n_samples,)
-            Given labels, right or wrong: strings, booleans or integers.
+            Given labels, right or wrong: strings, booleans or integers; None, NaN or pandas.NA
+            where there is none. Such a row is treated as one of weight zero.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in training and in the votes on their neighbors, at any scale. A
             row of weight zero is nobody's neighbor and not trained on, though its own neighbors are
@@ -319,6 +322,16 @@ class LRADiffusionClassifier(
                 (n_samples, n_neighbors), default=None
             Neighbors found elsewhere: a graph of ``KNeighborsTransformer`` or indices of training
             rows. They take the place of the search.
+        verified : array-like of shape (n_samples,), dtype=bool, default=None
+            Which labels are known to be right. They are certain: in the estimate of the noise,
+            which is not counted among them, and in training, where they are drawn as they are.
+        given : array-like of shape (n_samples,), default=None
+            Labels before verification, right or wrong. From those of verified rows the noise is
+            learned, whichever rows were chosen to be verified; those of other rows do not count.
+        groups : array-like of shape (n_samples,), default=None
+            Patient, video or document that a row belongs to. Rows of one group do not vouch for
+            each other: they are not each other's neighbors, and what models and the network say of
+            a training row comes from other groups alone. Not along with ``neighbors``.
 
         Returns
         -------
@@ -327,14 +340,16 @@ class LRADiffusionClassifier(
         Raises
         ------
         ValueError
-            If a parameter, ``X``, ``y``, ``sample_weight`` or ``neighbors`` breaks a rule above.
+            If a parameter, ``X``, ``y`` or one of the others breaks a rule above.
         """
         device, processes = self._training_devices()
         random_state = check_random_state(self.random_state)
         continues = self.warm_start and hasattr(self, "weights_")
         joint = self._joint_encoder(X, continues, random_state)
-        given = X, y, sample_weight, neighbors
-        extractor, features, rows = read_rows(self, *given, continues, random_state)
+        told = {"verified": verified, "given": given, "groups": groups}
+        extractor, features, rows = read_rows(
+            self, X, y, sample_weight, neighbors, told, continues, random_state
+        )
         network = network_settings(self, features.shape[1], len(rows.classes), joint)
         if continues:
             check_continuation(self, rows.classes, network)

@@ -2,38 +2,48 @@
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import validate_data
 
 from skdiffusion_label.classifier._inputs import DenoiserInputs
 from skdiffusion_label.classifier._prior import fit_prior
 from skdiffusion_label.classifier._validation import check_dense, check_rows, check_size
+from skdiffusion_label.noise_model import filled_labels
 
 DTYPES = [np.float64, np.float32]
 
 
-def read_rows(estimator, X, y, sample_weight, neighbors, continues, random_state):
+def read_rows(estimator, X, y, sample_weight, neighbors, told, continues, random_state):
     """Check all that ``fit`` is given; return the fitted extractor or None, features and rows.
 
-    An estimator that ``continues`` from its previous fit keeps the extractor.
+    ``told`` is what :func:`check_rows` takes by name. An estimator that ``continues`` from its
+    previous fit keeps the extractor.
     """
+    y, is_missing = filled_labels(y)
+    told = {**told, "is_missing": is_missing}
     checks = {"dtype": DTYPES, "order": "C", "ensure_min_samples": 2, "reset": not continues}
     if estimator.feature_extractor is None:
         features, y = validate_data(estimator, X, y, **checks)
         check_size(features, names_of(estimator))
-        rows = check_rows(estimator, features, y, sample_weight, neighbors, random_state)
+        rows = check_rows(estimator, features, y, sample_weight, neighbors, random_state, **told)
         return None, features, rows
-    rows = check_rows(estimator, X, y, sample_weight, neighbors, random_state)
+    rows = check_rows(estimator, X, y, sample_weight, neighbors, random_state, **told)
     if continues:
         extractor = estimator.feature_extractor_
         features = extractor.transform(X)
     else:
-        extractor, features = _fit_extractor(clone(estimator.feature_extractor), X, y)
+        extractor, features = _fit_extractor(clone(estimator.feature_extractor), X, y, is_missing)
     features, _ = validate_data(estimator, check_dense(features), y, **checks)
     check_size(features, names_of(estimator))
     return extractor, features, rows
 
 
-def _fit_extractor(extractor, X, y):
+def _fit_extractor(extractor, X, y, is_missing):
+    """Fit to the rows that have a label, and transform all."""
+    if is_missing.any():
+        given = np.flatnonzero(~is_missing)
+        extractor.fit(_safe_indexing(X, given), _safe_indexing(y, given))
+        return extractor, extractor.transform(X)
     if hasattr(extractor, "fit_transform"):
         return extractor, extractor.fit_transform(X, y)
     return extractor, extractor.fit(X, y).transform(X)

@@ -14,8 +14,10 @@ from skdiffusion_label.noise_model import (
     fit_local_noise,
     fit_pool,
     join_judge,
+    labels_of,
     posterior,
     vote_distributions,
+    with_verified,
 )
 from skdiffusion_label.retrieval import bhattacharyya_space, retrieve
 
@@ -67,17 +69,18 @@ def judge_rows(estimator, features, standardized, rows, seed):
         metric=estimator.metric,
         space=estimator.retrieval_space,
         algorithm=estimator.neighbors_algorithm,
-        sample_weight=rows.weight,
+        sample_weight=rows.vote,
         neighbors=rows.neighbors,
         random_state=seed,
         n_jobs=effective_n_jobs(estimator.n_jobs),
     )
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
     judgements = gathered([*votes, Exponential(log_proba), *of_forests], shape)
-    pool = fit_pool(judgements, rows.y_codes, rows.weight, seed)
+    pool = fit_pool(judgements, **rows.labels, random_state=seed)
     judgement = _judgement(judgements, pool, None, rows)
     if estimator.label_aggregation == "vote":
         labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
+        labels = with_verified(labels, rows.y_codes, rows.verified)
         judgement = replace(judgement, labels=labels.astype(np.float32))
     return models, retrieval, judgement
 
@@ -85,8 +88,8 @@ def judge_rows(estimator, features, standardized, rows, seed):
 def judge_anew(judgement, of_network, rows, random_state):
     """Let a network that has not seen the rows' labels join the judges."""
     judgements = judgement.judgements
-    given = rows.y_codes, rows.weight, random_state
-    pool = join_judge(judgement.pool, judgements, of_network, *given)
+    given = {**rows.labels, "random_state": random_state}
+    pool = join_judge(judgement.pool, judgements, of_network, **given)
     return _judgement(judgements, pool, of_network, rows)
 
 
@@ -100,10 +103,12 @@ def _judgement(judgements, pool, of_network, rows):
 
     def joined_with_given(some):
         likelihood = local_noise.likelihood(truth[some], rows.y_codes[some], transition)
-        return posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
+        joined = posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
+        return with_verified(joined, rows.y_codes[some], rows.verified[some])
 
     truth = by_blocks(judged, *shape)
-    local_noise = fit_local_noise(truth, rows.y_codes, transition, rows.weight)
+    labels = labels_of(**rows.labels)
+    local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
     return Judgement(judgements, pool, local_noise, truth, by_blocks(joined_with_given, *shape))
 
 
@@ -166,9 +171,9 @@ def judges_of_new_rows(models, retrieval, judgement, of_network, rows, random_st
     pool, banks = judgement.pool, retrieval.banks
     if not banks:
         n_votes = sum(map(len, retrieval.judgements.values()))
-        given = rows.y_codes, rows.weight, random_state
+        given = {**rows.labels, "random_state": random_state}
         judgements = judgement.judgements[n_votes:]
-        pool = join_judge(fit_pool(judgements, *given), judgements, of_network, *given)
+        pool = join_judge(fit_pool(judgements, **given), judgements, of_network, **given)
     is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
     first = 0
     for name, bank in list(banks.items()):

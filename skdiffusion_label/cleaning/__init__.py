@@ -2,6 +2,7 @@
 
 from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._cleaner import LabelCleaner
+from skdiffusion_label.cleaning._decisions import read_decisions
 from skdiffusion_label.cleaning._issues import find_label_issues
 from skdiffusion_label.cleaning._scores import label_quality_scores
 from skdiffusion_label.cleaning._transition import estimate_transition_matrix
@@ -12,4 +13,5 @@ __all__ = [
     "estimate_transition_matrix",
     "find_label_issues",
     "label_quality_scores",
+    "read_decisions",
 ]

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
-from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, check_random_state, indexable
 
 from skdiffusion_label.cleaning._calibration import calibrated
+from skdiffusion_label.cleaning._routing import last_step, told
 from skdiffusion_label.cleaning._validation import check_proba
 from skdiffusion_label.noise_model import confident_transition, deconvolved, posterior_of_given
 
@@ -56,13 +56,7 @@ class Beliefs:
     abstention: str | None = None
 
 
-def purifies(estimator):
-    """Tell whether a classifier, or the last step of a pipeline, can purify given labels."""
-    final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    return hasattr(final, "purify_proba")
-
-
-def _seeded(estimator, random_state):
+def seeded(estimator, random_state):
     """Return a clone whose missing seeds are drawn from ``random_state``, if that is one itself."""
     estimator = clone(estimator)
     if random_state is None:
@@ -75,13 +69,19 @@ def _seeded(estimator, random_state):
     return estimator
 
 
-def beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, random_state):
+def beliefs_of_one_fit(estimator, X, read, fit_params):
     """Fit a classifier that purifies labels, once and on all rows."""
-    fitted = _seeded(estimator, random_state).fit(X, y, **fit_params)
-    final = fitted[-1] if isinstance(fitted, Pipeline) else fitted
+    y_codes = read.y_codes
+    y = read.labels(has_none=~read.is_taught)
+    verified = read.verified if read.verified.any() else None
+    given = read.given_labels if read.verified.any() else None
+    knowledge = told(estimator, verified=verified, given=given)
+    fitted = estimator.fit(X, y, **fit_params, **knowledge)
+    final = last_step(fitted)
     proba = final.out_of_sample_proba_.astype(np.float64)
     foretold = proba @ final.transition_matrix_
-    if not _checked_calibration(foretold, y_codes, _HIDDEN_ON_FOLDS).knows:
+    taught = read.is_taught
+    if not _checked_calibration(foretold[taught], y_codes[taught], _HIDDEN_ON_FOLDS).knows:
         beliefs = _beliefs_without_features(y_codes, proba.shape[1])
         return replace(beliefs, neighbors=final.neighbors_, estimator=fitted)
     # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
@@ -108,7 +108,7 @@ def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_st
     (X,) = indexable(X)
     folds = list(check_cv(cv, y, classifier=True).split(X, y))
     proba = cross_val_predict(
-        _seeded(estimator, random_state),
+        seeded(estimator, random_state),
         X,
         y,
         cv=folds,

@@ -5,25 +5,21 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
-from sklearn.utils import (
-    _safe_indexing,
-    assert_all_finite,
-    column_or_1d,
-    indexable,
-)
+from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_consistent_length
 
-from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._beliefs import (
     beliefs_of_folds,
     beliefs_of_one_fit,
     beliefs_with_annotations,
-    purifies,
+    seeded,
 )
 from skdiffusion_label.cleaning._issues import issues_table, supporters
-from skdiffusion_label.cleaning._validation import check_kind
+from skdiffusion_label.cleaning._reading import read_labels
+from skdiffusion_label.cleaning._routing import purifies, routed
 
 
 class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
@@ -45,9 +41,12 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
     cv : int, splitter or iterable, default=5
         Folds for classifiers that cannot purify labels; a number means shuffled stratified ones.
     target_precision : float, default=None
-        Expected share of wrong labels among the issues, in (0, 1): issues are as many of the most
-        suspicious labels as keep it. None: all labels that are more likely wrong than right. A
-        suggestion has to be as probable for a label to be replaced by it; 0.5 under None.
+        Expected share of wrong labels among the issues, in (0, 1): the higher it is, the fewer
+        labels are issues, the most suspicious ones. None: all labels that are more likely wrong
+        than right.
+    missing_label : default=None
+        What stands for a label that is missing, as -1 in scikit-learn's semi-supervised
+        classifiers; beside None, NaN and pandas.NA.
     n_jobs : int, default=None
         Folds that are fitted at once.
     random_state : int, RandomState instance or None, default=None
@@ -55,7 +54,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
 
     Attributes
     ----------
-    label_issues_ : DataFrame of shape (n_samples, 8 or 9)
+    label_issues_ : DataFrame of shape (n_samples, 8 to 10)
         A row for each row of ``X``, with the index of ``y`` if it has one:
 
         - ``is_label_issue``: whether the label is probably wrong;
@@ -67,11 +66,15 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         - ``p_label_error``: probability that the given label is wrong;
         - ``action``: "keep"; "relabel" with the suggested label; "drop", as the label is wrong but
           no other is sure; "review", as the label is probably wrong and yet more probable than any
-          other, or as no label is replaced (``abstention_``);
-        - ``neighbors``: positions of up to five nearest neighbors that were given the suggested
-          label; only if the classifier has neighbors.
+          other, or as no label is replaced (``abstention_``); "label" with the suggested one, as
+          none was given; "drop" also where people have decided so;
+        - ``verified``: whether the label is known to be right; only if some may be;
+        - ``neighbors``: up to five nearest neighbors that were given the suggested label, by the
+          index of ``y`` or their positions; only if the classifier has neighbors.
     clean_labels_ : ndarray of shape (n_samples,)
-        The suggested label where the action is "relabel" or "drop", else the given one.
+        The suggested label where the action is "relabel", "drop" or "label", else the given one.
+    fingerprint_ : str
+        Of the rows and labels, as they were given: decisions are about these.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     abstention_ : str or None
@@ -106,21 +109,41 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "cv": ["cv_object"],
         "target_precision": [Interval(numbers.Real, 0, 1, closed="neither"), None],
+        "missing_label": [str, numbers.Real, None],
         "n_jobs": [numbers.Integral, None],
         "random_state": ["random_state"],
     }
 
     def __init__(
-        self, estimator=None, *, cv=5, target_precision=None, n_jobs=None, random_state=None
+        self,
+        estimator=None,
+        *,
+        cv=5,
+        target_precision=None,
+        missing_label=None,
+        n_jobs=None,
+        random_state=None,
     ):
         self.estimator = estimator
         self.cv = cv
         self.target_precision = target_precision
+        self.missing_label = missing_label
         self.n_jobs = n_jobs
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)  # the estimator is the user's
-    def fit(self, X, y, **fit_params):
+    def fit(
+        self,
+        X,
+        y,
+        *,
+        verified=None,
+        groups=None,
+        sample_weight=None,
+        decisions=None,
+        new_classes=(),
+        **fit_params,
+    ):
         """Judge all labels.
 
         Parameters
@@ -128,36 +151,43 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Rows, or whatever the classifier takes.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
-            Given labels, or those of several annotators with None or NaN where there is none. The
-            classifier then learns from the consensus of :func:`aggregate_annotations`, whose
-            confidence counts in ``suggested_label`` and ``p_label_error``.
+            Given labels, or those of several annotators; None, NaN or pandas.NA where there is
+            none. From several annotators the classifier learns the consensus of
+            :func:`aggregate_annotations`, whose confidence counts in ``suggested_label`` and
+            ``p_label_error``.
+        verified : array-like of shape (n_samples,), dtype=bool, default=None
+            Which labels are known to be right: they are certain, and never issues.
+        groups : array-like of shape (n_samples,), default=None
+            Patient, video or document that a row belongs to: rows of one group do not vouch for
+            each other. For classifiers that take groups, and for the splitter ``cv``; a number of
+            folds then means stratified folds of whole groups.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, for the classifier.
+        decisions, new_classes
+            See :meth:`apply`.
         **fit_params : dict
-            Passed to the classifier's ``fit``, as ``sample_weight``.
+            Passed to the classifier's ``fit``; under scikit-learn's metadata routing, along with
+            groups and weights, to whoever has requested it.
 
         Returns
         -------
         self : LabelCleaner
         """
         check_consistent_length(X, y)
-        labels, annotations = _consensus(y)
+        read = read_labels(X, y, self.missing_label, verified, decisions, new_classes)
         (X,) = indexable(X)
-        classes, y_codes = np.unique(labels, return_inverse=True)
-        beliefs = self._judge(X, labels, y_codes, fit_params)
-        if annotations is not None:
-            beliefs = beliefs_with_annotations(beliefs, annotations, classes)
-        index = getattr(y, "index", None)
-        index = index if np.ndim(index) == 1 else None
-        table = issues_table(y_codes, classes, beliefs, self.target_precision, index)
-        suggested = beliefs.purified.argmax(axis=1)
-        if beliefs.neighbors is not None:
-            table["neighbors"] = supporters(beliefs.neighbors, y_codes, suggested)
-        is_mended = table["action"].isin(["relabel", "drop"])
-        lost = _lost_classes(classes, y_codes, np.where(is_mended, suggested, y_codes))
+        params = {"groups": groups, "sample_weight": sample_weight, **fit_params}
+        beliefs = self._judge(X, read, params)
+        if read.annotations is not None:
+            beliefs = beliefs_with_annotations(beliefs, read.annotations, read.classes)
+        table, codes = self._table(read, beliefs, y, verified is not None or decisions is not None)
+        lost = _lost_classes(read, codes)
         for reason in filter(None, (beliefs.abstention, lost)):
             warnings.warn(reason, UserWarning, stacklevel=3)  # past the check of parameters
-        self.classes_, self.annotations_ = classes, annotations
+        self.classes_, self.annotations_ = read.classes, read.annotations
+        self.fingerprint_ = read.fingerprint
         self.label_issues_ = table
-        self.clean_labels_ = classes[np.where(is_mended, suggested, y_codes)]
+        self.clean_labels_ = read.classes[codes]
         self.transition_matrix_ = beliefs.transition_matrix
         self.noise_rate_ = float(table["p_label_error"].mean())
         self.estimator_ = beliefs.estimator
@@ -165,18 +195,76 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         self.sample_indices_ = np.flatnonzero(table["action"] != "drop")
         return self
 
-    def _judge(self, X, y, y_codes, fit_params):
-        """Return what the classifier believes of the labels."""
-        estimator = self.estimator
-        if estimator is None:
-            from skdiffusion_label import LRADiffusionClassifier
+    def apply(self, X, y, decisions, *, new_classes=(), **fit_params):
+        """Put in what people have decided, and judge all labels again.
 
-            estimator = LRADiffusionClassifier(random_state=self.random_state)
+        Decided labels are verified; rows that are excluded get the action "drop", and nothing is
+        learned from them. Decisions on planted rows (``control``) do not count.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, as they were given to ``fit``.
+        y : array-like of shape (n_samples,) or (n_samples, n_annotators)
+            Labels, as they were given to ``fit``.
+        decisions : DataFrame, path, or list of these
+            What :func:`read_decisions` returns, or its file. Of several, the last one on a row
+            counts: earlier decisions are to be given again.
+        new_classes : sequence, default=()
+            Labels that no row has been given so far, and that decisions may introduce.
+        **fit_params : dict
+            See :meth:`fit`.
+
+        Returns
+        -------
+        self : LabelCleaner
+
+        Raises
+        ------
+        ValueError
+            If decisions have another fingerprint than ``X`` and ``y``, or name a row or a label
+            that there is not.
+        """
+        return self.fit(X, y, decisions=decisions, new_classes=new_classes, **fit_params)
+
+    def _judge(self, X, read, params):
+        """Return what the classifier believes of the labels."""
+        estimator = seeded(self._estimator(), self.random_state)
+        of_estimator, of_splitter = routed(self, estimator, params)
         if purifies(estimator):
-            return beliefs_of_one_fit(estimator, X, y, y_codes, fit_params, self.random_state)
+            return beliefs_of_one_fit(estimator, X, read, of_estimator)
         return beliefs_of_folds(
-            estimator, X, y, y_codes, fit_params, self.cv, self.n_jobs, self.random_state
+            estimator,
+            X,
+            read.classes[read.y_codes],
+            read.y_codes,
+            of_estimator,
+            self.cv,
+            self.n_jobs,
+            self.random_state,
         )
+
+    def _estimator(self):
+        if self.estimator is not None:
+            return self.estimator
+        from skdiffusion_label import LRADiffusionClassifier
+
+        return LRADiffusionClassifier(random_state=self.random_state)
+
+    def _table(self, read, beliefs, y, tells_verified):
+        """Return the table of issues, and the codes (n_samples,) of mended labels."""
+        index = getattr(y, "index", None)
+        index = index if np.ndim(index) == 1 else None
+        table = issues_table(
+            read.y_codes, read.classes, beliefs, self.target_precision, index, read
+        )
+        if tells_verified:
+            table["verified"] = read.verified
+        suggested = np.searchsorted(read.classes, table["suggested_label"])
+        if beliefs.neighbors is not None:
+            table["neighbors"] = supporters(beliefs.neighbors, read.y_codes, suggested, index)
+        is_mended = table["action"].isin(["relabel", "drop", "label"])
+        return table, np.where(is_mended, suggested, read.y_codes)
 
     def fit_resample(self, X, y, **fit_params):
         """Judge all labels and return the rows worth learning from, with mended labels.
@@ -188,18 +276,19 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
             Given labels, see :meth:`fit`.
         **fit_params : dict
-            Passed to the classifier's ``fit``.
+            See :meth:`fit`.
 
         Returns
         -------
         X_resampled : of the type of X
             All rows but those whose action is "drop".
         y_resampled : ndarray or, if y is one, Series of shape (n_resampled,)
-            Their labels: the suggested one where the action is "relabel".
+            Their labels: the suggested one where the action is "relabel" or "label".
         """
         self.fit(X, y, **fit_params)
         table = self.label_issues_
-        labels = table["given_label"].where(table["action"] != "relabel", table["suggested_label"])
+        is_mended = table["action"].isin(["relabel", "label"])
+        labels = table["given_label"].where(~is_mended, table["suggested_label"])
         labels = labels.iloc[self.sample_indices_]
         if not hasattr(y, "iloc"):
             labels = labels.to_numpy(dtype=self.classes_.dtype)
@@ -207,11 +296,31 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
             labels = labels.rename(y.name).astype(y.dtype)
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
 
+    def get_metadata_routing(self):
+        """Return who takes what ``fit`` is told, by scikit-learn's metadata routing.
 
-def _lost_classes(classes, y_codes, clean_codes):
+        Returns
+        -------
+        MetadataRouter
+        """
+        estimator = self._estimator()
+        if self.estimator is None:
+            estimator.set_fit_request(sample_weight=True, groups=True)
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        splitter = check_cv(self.cv, classifier=True)
+        if isinstance(self.cv, numbers.Integral) or self.cv is None:
+            splitter = GroupKFold()  # as a number of folds is of whole groups, if there are any
+        fits = MethodMapping().add(caller="fit", callee="fit")
+        splits = MethodMapping().add(caller="fit", callee="split")
+        router.add(estimator=estimator, method_mapping=fits)
+        return router.add(splitter=splitter, method_mapping=splits)
+
+
+def _lost_classes(read, clean_codes):
     """Return a warning of classes that have less than half as many rows as before, or None."""
-    counts = np.bincount(y_codes, minlength=len(classes))
-    kept = np.bincount(clean_codes, minlength=len(classes))
+    classes, is_given = read.classes, ~read.is_missing
+    counts = np.bincount(read.y_codes[is_given], minlength=len(classes))
+    kept = np.bincount(clean_codes[is_given], minlength=len(classes))
     lost = classes[kept < counts / 2]
     if not len(lost):
         return None
@@ -219,16 +328,3 @@ def _lost_classes(classes, y_codes, clean_codes):
         f"{len(lost)} classes have lost more than half of their rows, among them {lost[:5]}. Look "
         "at what became of them before you go on."
     )
-
-
-def _consensus(y):
-    """Return one label for each row, and what several annotators' labels led to, or None."""
-    annotations = None
-    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-        annotations = aggregate_annotations(y)
-        y = annotations.labels
-    check_kind(y, "y")
-    y = column_or_1d(y, warn=True)
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    return y, annotations

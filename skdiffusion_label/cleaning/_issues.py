@@ -8,8 +8,10 @@ from sklearn.utils import check_scalar
 
 from skdiffusion_label.cleaning._beliefs import beliefs_from_proba, beliefs_of_folds
 from skdiffusion_label.cleaning._validation import check_labels, check_labels_and_proba
+from skdiffusion_label.noise_model import with_verified
 
 _N_SUPPORTERS = 5
+_LEAST_SUGGESTED = 0.5  # probability of a label that replaces another: more likely than all others
 
 
 def find_label_issues(
@@ -107,49 +109,71 @@ def _check_target_precision(target_precision):
             raise ValueError("target_precision == nan, must be a number in (0, 1).")
 
 
-def issues_table(y_codes, classes, beliefs, target_precision, index=None):
-    """Return the DataFrame of :class:`LabelCleaner`, without the neighbors."""
+def issues_table(y_codes, classes, beliefs, target_precision, index=None, read=None):
+    """Return the DataFrame of :class:`LabelCleaner`, without the neighbors.
+
+    ``read`` is the :class:`LabelsRead` where some labels are missing, verified or excluded.
+    """
     import pandas as pd
 
     rows = np.arange(len(y_codes))
-    quality = beliefs.posterior[rows, y_codes]
+    none = np.zeros(len(y_codes), dtype=bool)
+    verified, is_missing, excluded = none, none, none
+    given = classes[y_codes]
+    if read is not None:
+        verified, is_missing, excluded = read.verified, read.is_missing, read.excluded
+        given = read.labels()
+    quality = with_verified(beliefs.posterior, y_codes, verified)[rows, y_codes]
+    quality = np.where(is_missing, np.nan, quality)
     p_error = 1 - quality
-    is_issue = _most_suspicious(p_error, target_precision)
-    suggested = beliefs.purified.argmax(axis=1)
-    suggested_proba = beliefs.purified[rows, suggested]
-    is_sure = suggested_proba >= (0.5 if target_precision is None else target_precision)
+    is_judged = ~(verified | is_missing | excluded)
+    is_issue = np.zeros(len(y_codes), dtype=bool)
+    is_issue[is_judged] = _most_suspicious(p_error[is_judged], target_precision)
+    purified = with_verified(beliefs.purified, y_codes, verified)
+    suggested = np.where(is_missing, beliefs.proba.argmax(axis=1), purified.argmax(axis=1))
+    suggested_proba = np.where(is_missing, beliefs.proba.max(axis=1), purified[rows, suggested])
     is_open = (suggested == y_codes) | (beliefs.abstention is not None)
-    action = np.select([~is_issue, is_open, is_sure], ["keep", "review", "relabel"], "drop")
+    actions = {
+        "drop": excluded,
+        "label": is_missing,
+        "keep": ~is_issue,
+        "review": is_open,
+        "relabel": suggested_proba >= _LEAST_SUGGESTED,
+    }
     return pd.DataFrame(
         {
             "is_label_issue": is_issue,
             "label_quality": quality,
-            "given_label": classes[y_codes],
+            "given_label": given,
             "predicted_label": classes[beliefs.proba.argmax(axis=1)],
             "suggested_label": classes[suggested],
             "suggested_proba": suggested_proba,
             "p_label_error": p_error,
-            "action": action,
+            "action": np.select(list(actions.values()), list(actions), "drop"),
         },
         index=index,
     )
 
 
 def _most_suspicious(p_error, target_precision):
-    """Mark what is more likely wrong than right, or as much as keeps the expected precision."""
+    """Mark what is more likely wrong than right, as far as that keeps the expected precision."""
+    is_issue = p_error > 0.5
     if target_precision is None:
-        return p_error > 0.5
+        return is_issue
     order = np.argsort(-p_error, kind="stable")
     precision = np.cumsum(p_error[order]) / np.arange(1, len(p_error) + 1)
-    is_issue = np.zeros(len(p_error), dtype=bool)
-    is_issue[order[: np.count_nonzero(precision >= target_precision)]] = True
+    is_issue[order[np.count_nonzero(precision >= target_precision) :]] = False
     return is_issue
 
 
-def supporters(neighbors, y_codes, suggested_codes):
-    """Return for each row a list of its nearest neighbors that carry the suggested label."""
+def supporters(neighbors, y_codes, suggested_codes, index=None):
+    """Return for each row a list of its nearest neighbors that carry the suggested label.
+
+    By their ``index``, if there is one.
+    """
+    names = np.arange(len(y_codes)) if index is None else np.asarray(index)
     speak_for_it = y_codes[neighbors] == suggested_codes[:, None]
     return [
-        row[support][:_N_SUPPORTERS].tolist()
+        names[row[support][:_N_SUPPORTERS]].tolist()
         for row, support in zip(neighbors, speak_for_it, strict=True)
     ]

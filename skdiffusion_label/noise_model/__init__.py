@@ -2,6 +2,7 @@
 
 from skdiffusion_label.noise_model._confusion import confident_transition
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
+from skdiffusion_label.noise_model._labels import filled_labels, labels_of, with_verified
 from skdiffusion_label.noise_model._pool import (
     LocalNoise,
     Pool,
@@ -22,10 +23,13 @@ __all__ = [
     "confident_transition",
     "dawid_skene",
     "deconvolved",
+    "filled_labels",
     "fit_local_noise",
     "fit_pool",
     "join_judge",
+    "labels_of",
     "posterior",
     "posterior_of_given",
     "vote_distributions",
+    "with_verified",
 ]

@@ -12,13 +12,13 @@ from skdiffusion_label.noise_model._confusion import (
     normalized,
     shrunk_transition,
 )
+from skdiffusion_label.noise_model._labels import LEAST_NOISE, labels_of
 from skdiffusion_label.noise_model._purification import deconvolved, posterior
 
 # Entries (rows x classes) that weights are fitted to: a dozen numbers need no more, a second does.
 _MAX_ENTRIES, _MIN_ROWS = 40_000, 1_000
 _MAX_ROWS = 4_000
 _LEAST_PROBABILITY = 1e-4  # of a judge: below, one judge would overrule all others
-_LEAST_NOISE = 1e-3  # share of labels given at random that every noise model leaves room for
 # Nats for a squared distance of one from equal weights that sum to one: of each row, and of all
 # rows together, for which weights of a hundred and fifty rows summed up to five.
 _PENALTY_OF_ROW, _PENALTY_OF_ALL = 1e-3, 2.0
@@ -78,7 +78,7 @@ class Pool:
         )
 
 
-def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
+def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=None, given=None):
     """Weigh judges of given labels so that they judge true ones.
 
     Under a noise model P(given | true), each judge's probabilities of given labels are traced back
@@ -101,17 +101,21 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
         Weights of the rows, one by default.
     random_state : int, default=0
         Seed of the choice of rows and of the split in two.
+    verified, given : ndarray of shape (n_samples,), default=None
+        Which labels are known to be right, and the label that these rows were given before; see
+        :func:`labels_of`. Noise is counted among given labels alone.
 
     Returns
     -------
     Pool
     """
     n_classes = judgements.shape[2]
-    weight = np.ones(len(y_codes)) if sample_weight is None else sample_weight
+    labels = labels_of(y_codes, sample_weight, verified, given)
+    weight = labels.weight
     rows = _some_rows(weight, n_classes, random_state)
     is_first = np.arange(len(rows)) % 2 == 0
     foretold = [
-        _foretell(judgements, y_codes, weight, taught, others)
+        _foretell(judgements, labels, taught, others)
         for taught, others in ((rows[is_first], rows[~is_first]), (rows[~is_first], rows[is_first]))
     ]
     losses, confidences = np.concatenate(foretold, axis=2)
@@ -121,14 +125,23 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0):
     rows_of_class = _n_effective(weight) / n_classes
     value = _VALUE_OF_CONFIDENCE * rows_of_class / (rows_of_class + _ROWS_OF_HALF_VALUE)
     log_likely = value * confidence - lags**2 / 2
-    transitions = _noise_models(judgements, y_codes, weight, rows)
-    weights = [_weights(judgements, y_codes, weight, rows, model) for model in transitions]
+    transitions = _noise_models(judgements, labels, rows)
+    weights = [_weights(judgements, labels, rows, model) for model in transitions]
     evidence = np.logaddexp.reduce(log_likely[1:]) - np.log(len(log_likely) - 1) - log_likely[0]
     likely = softmax(log_likely)
     return Pool(np.stack(weights), np.stack(transitions), likely, float(evidence))
 
 
-def join_judge(pool, judgements, proba, y_codes, sample_weight=None, random_state=0):
+def join_judge(
+    pool,
+    judgements,
+    proba,
+    y_codes,
+    sample_weight=None,
+    random_state=0,
+    verified=None,
+    given=None,
+):
     """Let a judge of true labels join the pool.
 
     Beforehand, the pool and who joins it count by half each; given labels, foretold through the
@@ -148,19 +161,23 @@ def join_judge(pool, judgements, proba, y_codes, sample_weight=None, random_stat
         Weights of the rows, one by default.
     random_state : int, default=0
         Seed of the choice of rows.
+    verified, given : ndarray of shape (n_samples,), default=None
+        Which labels are known to be right, and the label that these rows were given before; see
+        :func:`labels_of`. Noise is counted among given labels alone.
 
     Returns
     -------
     Pool
         With one more column of weights.
     """
-    weight = np.ones(len(y_codes)) if sample_weight is None else sample_weight
+    labels = labels_of(y_codes, sample_weight, verified, given)
+    weight = labels.weight
     rows = _some_rows(weight, judgements.shape[2], random_state)
     joined = np.column_stack([pool.weights, np.ones(len(pool.weights))]) / 2
     for model in np.flatnonzero(pool.likely > _LEAST_LIKELY):
         start, transition = joined[model], pool.transitions[model]
         log_truth = _log_truth(judgements[:, rows], transition, proba[rows])
-        likelihoods = transition[:, y_codes[rows]].T
+        likelihoods = labels.likelihoods(rows, transition)
         joined[model] = _fit_weights(log_truth, likelihoods, weight[rows], start, _START_PENALTY)
     return replace(pool, weights=joined)
 
@@ -171,47 +188,50 @@ def _some_rows(weight, n_classes, random_state):
     return np.random.default_rng(random_state).permutation(rows)[:n_rows]
 
 
-def _foretell(judgements, y_codes, weight, taught, others):
+def _foretell(judgements, labels, taught, others):
     """Return losses and confidences (n_models, n_others) of rows that have taught nothing."""
-    weight = weight.copy()
+    weight = labels.weight.copy()
     weight[others] = 0
+    labels = replace(labels, weight=weight)
     losses, confidences = [], []
-    for model in _noise_models(judgements, y_codes, weight, taught):
-        weights = _weights(judgements, y_codes, weight, taught, model)
+    for model in _noise_models(judgements, labels, taught):
+        weights = _weights(judgements, labels, taught, model)
         truth = _product(_log_truth(judgements[:, others], model), weights)
-        losses.append(-np.log((truth * model[:, y_codes[others]].T).sum(axis=1)))
+        losses.append(-np.log((truth * labels.likelihoods(others, model)).sum(axis=1)))
         confidences.append(truth.max(axis=1))
     return np.stack([losses, confidences])
 
 
-def _weights(judgements, y_codes, weight, rows, transition):
+def _weights(judgements, labels, rows, transition):
     """Return the exponents that are fitted to ``rows``."""
     log_truth = _log_truth(judgements[:, rows], transition)
-    return _fit_weights(log_truth, transition[:, y_codes[rows]].T, weight[rows])
+    return _fit_weights(log_truth, labels.likelihoods(rows, transition), labels.weight[rows])
 
 
-def _noise_models(judgements, y_codes, weight, rows):
+def _noise_models(judgements, labels, rows):
     """Return candidates for P(given | true), no noise first."""
     n_classes = judgements.shape[2]
-    rate, matrix = clear_transitions(judgements.mean(axis=0), y_codes, weight)
+    counted = labels.given, labels.noisy_weight
+    rate, matrix = clear_transitions(judgements.mean(axis=0), *counted)
     noisy = [rate, matrix]
     if n_classes > _MAX_CLASSES_OF_MATRIX:
         noisy = [rate]
     identity = np.eye(n_classes)
     models = [s * model + (1 - s) * identity for model in noisy for s in _STRENGTHS]
     if len(noisy) > 1:
-        models.append(_refined(matrix, judgements, y_codes, weight, rows))
+        models.append(_refined(matrix, judgements, labels, rows))
     return [_admissible(model) for model in [identity, *models]]
 
 
-def _refined(transition, judgements, y_codes, weight, rows):
+def _refined(transition, judgements, labels, rows):
     """Count the given labels of all rows by what the pool says of them, own label included."""
+    counted = labels.noisy_weight[:, None]
     for _ in range(_N_REFINEMENTS):
         transition = _admissible(transition)
-        weights = _weights(judgements, y_codes, weight, rows, transition)
+        weights = _weights(judgements, labels, rows, transition)
         truth = _product(_log_truth(judgements, transition), weights)
-        beliefs = posterior(truth, transition[:, y_codes].T)
-        transition = shrunk_transition(expected_counts(beliefs * weight[:, None], y_codes))
+        beliefs = posterior(truth, labels.likelihoods(slice(None), transition))
+        transition = shrunk_transition(expected_counts(beliefs * counted, labels.given))
     return transition
 
 
@@ -222,7 +242,7 @@ def _admissible(transition):
     """
     transition = transition.copy()
     np.fill_diagonal(transition, transition.max(axis=1))
-    return (1 - _LEAST_NOISE) * normalized(transition) + _LEAST_NOISE / len(transition)
+    return (1 - LEAST_NOISE) * normalized(transition) + LEAST_NOISE / len(transition)
 
 
 def _lags(losses, weight):

@@ -1,0 +1,144 @@
+"""What ``y`` says of the labels: who has one, who has several, and what people have decided."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.utils import Bunch, assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from skdiffusion_label.cleaning._annotators import aggregate_annotations
+from skdiffusion_label.cleaning._decisions import codes_of_texts, gathered_decisions
+from skdiffusion_label.cleaning._fingerprint import fingerprint
+from skdiffusion_label.cleaning._validation import check_kind
+from skdiffusion_label.noise_model import filled_labels
+
+
+@dataclass(frozen=True)
+class LabelsRead:
+    """Labels of n rows as codes, and what is known of them.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+    y_codes : ndarray of shape (n,)
+        The verified label, or else the given one; any code where there is none.
+    given : ndarray of shape (n,)
+        Labels before they were verified, -1 where these are not known.
+    is_missing, verified, excluded : ndarray of shape (n,), dtype=bool
+        Rows without a label, those whose label is known to be right, and those that are not to be
+        learned from.
+    annotations : Bunch or None
+        What several annotators' labels led to.
+    fingerprint : str
+        Of rows and labels, as they came.
+    """
+
+    classes: np.ndarray
+    y_codes: np.ndarray
+    given: np.ndarray
+    is_missing: np.ndarray
+    verified: np.ndarray
+    excluded: np.ndarray
+    annotations: Bunch | None
+    fingerprint: str
+
+    @property
+    def is_taught(self):
+        """Rows that are learned from."""
+        return ~(self.is_missing | self.excluded)
+
+    @property
+    def given_labels(self):
+        """Labels (n,) before they were verified, or None where they are not known."""
+        return self.labels(self.given, self.given < 0)
+
+    def labels(self, codes=None, has_none=None):
+        """Return labels (n,), with None where there are to be none."""
+        labels = self.classes[self.y_codes if codes is None else codes]
+        has_none = self.is_missing if has_none is None else has_none
+        if has_none.any():
+            labels = labels.astype(object)
+            labels[has_none] = None
+        return labels
+
+
+def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_classes=()):
+    """Return :class:`LabelsRead`, with the decisions put in."""
+    labels, is_missing, annotations = _consensus(y, missing_label)
+    classes, y_codes = np.unique(labels[~is_missing], return_inverse=True)
+    codes = np.zeros(len(labels), dtype=np.int64)
+    codes[~is_missing] = y_codes
+    as_text = [None if none else label for label, none in zip(labels, is_missing, strict=True)]
+    read = LabelsRead(
+        classes,
+        codes,
+        np.where(is_missing, -1, codes),
+        is_missing,
+        _check_verified(verified, is_missing),
+        np.zeros(len(labels), dtype=bool),
+        annotations,
+        fingerprint(X, as_text),
+    )
+    # Of what the user has verified, the label before is not known.
+    read = replace(read, given=np.where(read.verified, -1, read.given))
+    return read if decisions is None else _decided(read, decisions, new_classes)
+
+
+def _decided(read, decisions, new_classes):
+    decided = gathered_decisions(decisions, read.fingerprint)
+    for row, _, _ in decided:
+        if row >= len(read.y_codes):
+            raise ValueError(
+                f"decisions must be about one of {len(read.y_codes)} rows, got row {row}."
+            )
+    excluded, verified = read.excluded.copy(), read.verified.copy()
+    excluded[[row for row, decision, _ in decided if decision == "exclude"]] = True
+    labelled = [(row, label) for row, decision, label in decided if decision != "exclude"]
+    rows = np.array([row for row, _ in labelled], dtype=np.int64)
+    new, classes = codes_of_texts([str(label) for _, label in labelled], read.classes, new_classes)
+    moved = np.searchsorted(classes, read.classes)
+    y_codes, given = moved[read.y_codes], np.where(read.given < 0, -1, moved[read.given])
+    y_codes[rows] = new
+    verified[rows] = True
+    is_missing = read.is_missing & ~verified
+    return replace(
+        read,
+        classes=classes,
+        y_codes=y_codes,
+        given=given,
+        verified=verified & ~excluded,
+        excluded=excluded,
+        is_missing=is_missing,
+    )
+
+
+def _consensus(y, missing_label):
+    """Return labels, where there are none, and what several annotators' labels led to, or None."""
+    annotations = None
+    if missing_label is not None and np.ndim(y) == 1:
+        y = np.where(np.asarray(y) == missing_label, None, np.asarray(y, dtype=object))
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        annotations = aggregate_annotations(y)
+        y = annotations.labels
+    y, is_missing = filled_labels(y)
+    check_kind(y, "y")
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y, is_missing, annotations
+
+
+def _check_verified(verified, is_missing):
+    """Return a mask (n,) of labels that the user knows to be right."""
+    if verified is None:
+        return np.zeros(len(is_missing), dtype=bool)
+    verified = np.asarray(verified)
+    if verified.shape != is_missing.shape or verified.dtype != bool:
+        raise ValueError(
+            f"verified must be a boolean mask of {len(is_missing)} rows, got dtype "
+            f"{verified.dtype} and shape {verified.shape}."
+        )
+    if (verified & is_missing).any():
+        row = int((verified & is_missing).argmax())
+        raise ValueError(f"verified must mark rows that have a label, row {row} of y has none.")
+    return verified
