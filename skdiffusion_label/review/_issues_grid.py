@@ -153,7 +153,7 @@ def _issue(cleaner, content, item, neighbors):
     if content.kind == "text":
         text = textwrap.shorten(content.texts[item.row], _MAX_TEXT, placeholder=" ...")
         return Issue(textwrap.fill(text, _LINE), title, evidence)
-    is_trusted = ~cleaner.label_issues_["is_label_issue"].to_numpy(dtype=bool)
+    is_trusted = cleaner.label_issues_["action"].to_numpy() == "keep"
     far, usual = UsualValues(content, given, is_trusted).differences(item.row, item.given)
     lines = [
         textwrap.shorten(f"{content.names[j]} {as_text(content.columns[j][item.row])}", _LINE)

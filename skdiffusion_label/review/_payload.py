@@ -20,8 +20,7 @@ def payload_of(cleaner, content, reviewed, neighbors, max_bytes, rng):
         _row(table, given, item, found) for item, found in zip(reviewed, neighbors, strict=True)
     ]
     if content.kind == "table":
-        is_trusted = ~table["is_label_issue"].to_numpy(dtype=bool)
-        usual = UsualValues(content, given, is_trusted)
+        usual = UsualValues(content, given, table["action"].to_numpy() == "keep")
         for row, item in zip(rows, reviewed, strict=True):
             row["cells"] = _cells(content, usual, item)
     shown = [item.row for item in reviewed]

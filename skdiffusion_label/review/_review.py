@@ -34,8 +34,9 @@ def write_review(
     """Write a page on which the labels that a cleaner doubts are decided.
 
     The page is one HTML file that needs no network, no server and no installation: it is opened in
-    any browser, sent by mail or put on a shared disk. It shows the rows whose action is not "keep",
-    the most suspicious first, each with its given and its suggested label and what speaks for them.
+    any browser, sent by mail or put on a shared disk. It shows the label issues, the most
+    suspicious first, and rows without a label, each with what was given and what is suggested, and
+    with what speaks for it.
     Decisions are made by keys or by touch, and are downloaded as CSV or JSON, for
     ``LabelCleaner.apply``. Without JavaScript the page is a table to read.
 

@@ -35,17 +35,17 @@ def codes_of(labels, classes):
 def rows_to_review(table, classes, max_rows):
     """Return the rows that need a decision, most suspicious first, and how many there are in all.
 
-    Those are the rows whose action is not "keep". Rows without a label come last, those of the
-    surest suggestion first.
+    Those are the label issues and the rows without a label. These come last, those of the surest
+    suggestion first.
     """
     given = codes_of(table["given_label"], classes)
     suggested = codes_of(table["suggested_label"], classes)
     p_error = table["p_label_error"].to_numpy(dtype=np.float64, na_value=np.nan)
     p_suggested = table["suggested_proba"].to_numpy(dtype=np.float64)
-    rows = np.flatnonzero(table["action"].to_numpy() != "keep")
+    action = table["action"].to_numpy()
+    rows = np.flatnonzero(table["is_label_issue"].to_numpy(dtype=bool) | (action == "label"))
     order = np.lexsort((-p_suggested[rows], -np.nan_to_num(p_error[rows]), given[rows] < 0))
     chosen = rows[order][:max_rows]
-    action = table["action"].to_numpy()
     return [
         ReviewRow(
             row=int(row),

@@ -95,19 +95,15 @@ class Page:
         field.send_keys(text)
 
     def download(self, extension):
-        """Download the decisions and return the path of the file."""
-        before = set(self.downloads.iterdir())
+        """Download the decisions and return the path of the file, the only one of its kind."""
+        for path in self.downloads.glob(f"*.{extension}"):
+            path.unlink()
         if not self.is_seen("#summary"):
             self.press("d")
         self.click(f"#download-{extension}")
         for _ in range(100):
-            new = [
-                path
-                for path in set(self.downloads.iterdir()) - before
-                if path.suffix == f".{extension}"
-            ]
-            if new:
-                return new[0]
+            for path in self.downloads.glob(f"*.{extension}"):
+                return path
             time.sleep(0.05)
         raise AssertionError(f"no {extension} file came within five seconds")
 
@@ -157,7 +153,7 @@ def cleaner_of(given, suggested, *, action=None, p_error=None, index=None, finge
     cleaner.classes_ = classes
     cleaner.label_issues_ = pd.DataFrame(
         {
-            "is_label_issue": differs,
+            "is_label_issue": differs if action is None else ~np.isin(action, ["keep", "label"]),
             "label_quality": 1 - np.asarray(p_error),
             "given_label": given,
             "predicted_label": suggested,

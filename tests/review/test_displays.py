@@ -104,7 +104,6 @@ def test_class_summary_counts_what_leads_to_the_given_labels(make_cleaner):
 
 def test_class_summary_counts_no_missing_labels(make_cleaner):
     cleaner = make_cleaner([None, "a", "b"], ["a", "b", "b"], action=["label", "relabel", "keep"])
-    cleaner.label_issues_.loc[0, "is_label_issue"] = False
 
     display = ClassSummaryDisplay.from_cleaner(cleaner)
 

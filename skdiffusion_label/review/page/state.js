@@ -5,7 +5,8 @@ const rows = data.rows;
 const STORE = `skdiffusion_label.review.${data.fingerprint}`;
 
 const state = {
-  decisions: new Map(), // by row: {decision, label, time, control}
+  // By row: {decision, label, time, control}. Rows of other pages of the same data are among them.
+  decisions: new Map(),
   undone: [], // what there was before each decision, to go back to
   reviewer: "",
   isSaved: true, // whether all decisions have been downloaded
@@ -40,17 +41,20 @@ function undo() {
   const { row } = rows[last.index];
   if (last.before) state.decisions.set(row, last.before);
   else state.decisions.delete(row);
-  state.isSaved = state.decisions.size === 0;
+  state.isSaved = nDecided() === 0;
   remember();
   return last.index;
 }
 
 // Pages opened from disk may be refused a store; decisions then last as long as the page.
 function remember() {
-  const { decisions, reviewer, isSaved } = state;
+  const { reviewer, isSaved } = state;
+  const decisions = [...state.decisions].map(([row, decided]) => [
+    row,
+    { ...decided, label: decided.label === null ? null : data.classes[decided.label] },
+  ]);
   try {
-    const kept = { decisions: [...decisions], reviewer, isSaved };
-    localStorage.setItem(STORE, JSON.stringify(kept));
+    localStorage.setItem(STORE, JSON.stringify({ decisions, reviewer, isSaved }));
   } catch {
     /* nothing is kept */
   }
@@ -60,15 +64,15 @@ function recall() {
   try {
     const kept = JSON.parse(localStorage.getItem(STORE));
     if (!kept) return;
-    const control = new Map(rows.map((row) => [row.row, row.control]));
-    const n = data.classes.length;
-    const known = kept.decisions.filter(
-      ([row, { label, control: planted }]) =>
-        control.get(row) === planted && (label === null || (label >= 0 && label < n)),
-    );
-    state.decisions = new Map(known);
+    const planted = new Map(rows.map((row) => [row.row, row.control]));
+    for (const [row, decided] of kept.decisions) {
+      const label = decided.label === null ? null : data.classes.indexOf(decided.label);
+      // A row that is planted here, and was not there, is another question.
+      const isSame = (planted.get(row) ?? decided.control) === decided.control;
+      if (label !== -1 && isSame) state.decisions.set(row, { ...decided, label });
+    }
     state.reviewer = kept.reviewer;
-    state.isSaved = kept.isSaved || !known.length;
+    state.isSaved = kept.isSaved || nDecided() === 0;
   } catch {
     /* nothing was kept */
   }
