@@ -18,6 +18,7 @@ from skdiffusion_label import (
     embedding,
     label_noise,
     retrieval,
+    review,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,7 @@ DOCUMENTED = [
     *(embedding.CLIPEmbedder, embedding.CLIPZeroShotClassifier, embedding.TorchEmbedder),
     *(
         value
-        for room in (datasets, retrieval, label_noise)
+        for room in (datasets, retrieval, label_noise, review)
         for name in room.__all__
         if callable(value := getattr(room, name)) and not inspect.isclass(value)
     ),
@@ -119,7 +120,7 @@ def test_readme_names_the_two_commands():
 def test_changes_name_what_is_public():
     changes = (ROOT / "docs" / "changes.rst").read_text()
     examples = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
-    rooms = skdiffusion_label, cleaning, datasets, embedding
+    rooms = skdiffusion_label, cleaning, datasets, embedding, review
     names = {name for room in rooms for name in room.__all__} | examples
     for name in names - {"__version__"}:
         assert name in changes, name
@@ -128,13 +129,16 @@ def test_changes_name_what_is_public():
 
 def test_reference_lists_what_is_public():
     reference = (ROOT / "docs" / "api.rst").read_text()
-    for room in (cleaning, datasets, embedding, retrieval, label_noise, skdiffusion_label):
+    for room in (cleaning, datasets, embedding, retrieval, label_noise, review, skdiffusion_label):
         for name in set(room.__all__) - {"__version__", "RETRIEVAL_SPACES", "Retrieval"}:
             assert re.search(rf"\b{name}\b", reference), name
 
 
 def test_every_public_function_has_a_docstring():
-    rooms = cleaning, datasets, diffusion, embedding, label_noise, retrieval, skdiffusion_label
+    rooms = (
+        *(cleaning, datasets, diffusion, embedding, label_noise, retrieval, review),
+        skdiffusion_label,
+    )
     for room in rooms:
         for name in room.__all__:
             value = getattr(room, name)
