@@ -30,7 +30,10 @@ def make_parser(commands):
 
 def _add_command(words, name, summary, details=""):
     command = words.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {details}"
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}. {details}",
+        allow_abbrev=False,
     )
     command.add_argument("data", help="the table; - is standard input")
     return command

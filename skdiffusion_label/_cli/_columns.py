@@ -8,6 +8,7 @@ import numpy as np
 _MISSING_NUMBERS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
 _YES = frozenset({"1", "true", "t", "yes", "y", "keep", "relabel"})
 _NO = frozenset({"0", "false", "f", "no", "n", ""})
+WHY_LEFT_OUT = "counts the rows, is empty or is the truth"
 TRUE_LABEL = "true_{}"  # the column where simulate keeps the labels that it takes for true
 
 
@@ -76,7 +77,8 @@ def feature_names(rows, arguments):
     ]
     names = [name for name in open_names if name not in left_out]
     if not names:
-        raise ValueError("no column is left to learn from.")
+        reason = f": {', '.join(left_out)} {WHY_LEFT_OUT}" if left_out else ""
+        raise ValueError(f"no column is left to learn from{reason}.")
     return names, left_out
 
 

@@ -11,10 +11,15 @@ from skdiffusion_label._cli._formats import Style, decode_table, encode_table, k
 STREAM = "-"
 
 
+def name_of(path):
+    """Return what an input is called in messages."""
+    return "standard input" if path == STREAM else path
+
+
 def read_table(path, arguments):
     """Return the table in a file or on standard input, and its style."""
     kind = kind_of(path, arguments.kind_of_input)
-    name = "standard input" if path == STREAM else path
+    name = name_of(path)
     data = sys.stdin.buffer.read() if path == STREAM else Path(path).read_bytes()
     table, style = decode_table(data, name, kind, arguments.encoding, arguments.delimiter)
     if not len(table):
@@ -63,10 +68,11 @@ def _write_out(data):
 @contextmanager
 def whole_file(path, force):
     """Yield a temporary path, whose file takes the place of ``path`` once it is complete."""
-    path = Path(path).resolve()
+    path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path  # a device or a pipe, which is to be written to, not replaced
         return
+    path = path.resolve()  # a link stays one
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary

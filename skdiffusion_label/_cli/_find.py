@@ -3,6 +3,7 @@
 import numpy as np
 
 from skdiffusion_label._cli._columns import (
+    WHY_LEFT_OUT,
     cells_of,
     feature_names,
     groups_of,
@@ -10,7 +11,14 @@ from skdiffusion_label._cli._columns import (
     rows_of,
     verified_of,
 )
-from skdiffusion_label._cli._files import STREAM, check_outputs, read_table, whole_file, write_table
+from skdiffusion_label._cli._files import (
+    STREAM,
+    check_outputs,
+    name_of,
+    read_table,
+    whole_file,
+    write_table,
+)
 from skdiffusion_label._cli._messages import report, teller
 from skdiffusion_label._cli._models import (
     image_root,
@@ -68,7 +76,7 @@ def make_cleaner(rows, arguments, tell):
 
     names, left_out = feature_names(rows, arguments)
     if left_out and arguments.text is None and arguments.image is None:
-        tell(f"not learned from: {', '.join(left_out)} (counts the rows, is empty or is the truth)")
+        tell(f"not learned from: {', '.join(left_out)} ({WHY_LEFT_OUT})")
     return LabelCleaner(
         make_classifier(rows, names, arguments, tell),
         target_precision=arguments.target_precision,
@@ -88,7 +96,7 @@ def fit_cleaner(table, rows, labels, arguments):
     tell = teller(arguments)
     cleaner = make_cleaner(rows, arguments, tell)
     options = fit_options(table, arguments)
-    tell(f"judging {len(rows)} labels of {arguments.data}")
+    tell(f"judging {len(rows)} labels of {name_of(arguments.data)}")
     return cleaner.fit(rows, labels, **options)
 
 
