@@ -20,6 +20,7 @@ from skdiffusion_label.cleaning._beliefs import (
 from skdiffusion_label.cleaning._issues import issues_table, supporters
 from skdiffusion_label.cleaning._reading import read_labels
 from skdiffusion_label.cleaning._routing import purifies, routed
+from skdiffusion_label.cleaning._summary import summary_html
 
 
 class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
@@ -295,6 +296,15 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         elif np.ndim(y) == 1:
             labels = labels.rename(y.name).astype(y.dtype)
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
+
+    def _repr_html_inner(self):
+        """Add what was found to scikit-learn's picture of the estimator."""
+        picture = super()._repr_html_inner()
+        return picture + summary_html(self) if hasattr(self, "label_issues_") else picture
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle | ({"text/html": self._repr_html_inner()} if "text/html" in bundle else {})
 
     def get_metadata_routing(self):
         """Return who takes what ``fit`` is told, by scikit-learn's metadata routing.

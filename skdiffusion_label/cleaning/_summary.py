@@ -26,4 +26,4 @@ def summary_html(cleaner):
         f'<td style="text-align: left">{escape(value)}</td></tr>'
         for name, value in lines.items()
     )
-    return f"<table><caption>Labels cleaned</caption><tbody>{cells}</tbody></table>"
+    return f"<table><tbody>{cells}</tbody></table>"
