@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdiffusion_label.cleaning import LabelCleaner, estimate_transition_matrix
+from skdiffusion_label.cleaning import LabelCleaner
 
 N_FOLDS = 5
 
@@ -114,15 +114,14 @@ def by_cleanlab(X, y, seed, score, model="logistic", adjust=False):
     """Return 1 - cleanlab's label quality score of out-of-fold probabilities, and its issues."""
     find_label_issues = import_optional("cleanlab.filter").find_label_issues
     get_label_quality_scores = import_optional("cleanlab.rank").get_label_quality_scores
+    count = import_optional("cleanlab.count")
     classifier = tuned_logistic_regression(X, y) if model == "logistic" else random_forest(seed)
     proba = out_of_fold_proba(classifier, X, y, seed)
     quality = get_label_quality_scores(y, proba, method=score, adjust_pred_probs=adjust)
     is_issue = find_label_issues(y, proba, n_jobs=1)
     clean_labels = np.where(is_issue, np.unique(y)[proba.argmax(axis=1)], y)
-    transition_matrix = estimate_transition_matrix(y, proba)
-    return Judgement(
-        1 - quality, 1 - _of_given(proba, y), is_issue, clean_labels, transition_matrix
-    )
+    _, of_true, _, _ = count.estimate_py_and_noise_matrices_from_probabilities(y, proba)
+    return Judgement(1 - quality, 1 - _of_given(proba, y), is_issue, clean_labels, of_true.T)
 
 
 def by_folds(X, y, seed, classifier):

@@ -346,10 +346,9 @@ class LRADiffusionClassifier(
         random_state = check_random_state(self.random_state)
         continues = self.warm_start and hasattr(self, "weights_")
         joint = self._joint_encoder(X, continues, random_state)
-        told = {"verified": verified, "given": given, "groups": groups}
-        extractor, features, rows = read_rows(
-            self, X, y, sample_weight, neighbors, told, continues, random_state
-        )
+        told = {"sample_weight": sample_weight, "neighbors": neighbors}
+        told |= {"verified": verified, "given": given, "groups": groups}
+        extractor, features, rows = read_rows(self, X, y, told, continues, random_state)
         network = network_settings(self, features.shape[1], len(rows.classes), joint)
         if continues:
             check_continuation(self, rows.classes, network)

@@ -13,21 +13,21 @@ from skdiffusion_label.noise_model import filled_labels
 DTYPES = [np.float64, np.float32]
 
 
-def read_rows(estimator, X, y, sample_weight, neighbors, told, continues, random_state):
+def read_rows(estimator, X, y, told, continues, random_state):
     """Check all that ``fit`` is given; return the fitted extractor or None, features and rows.
 
     ``told`` is what :func:`check_rows` takes by name. An estimator that ``continues`` from its
     previous fit keeps the extractor.
     """
     y, is_missing = filled_labels(y)
-    told = {**told, "is_missing": is_missing}
+    told = {**told, "is_missing": is_missing, "random_state": random_state}
     checks = {"dtype": DTYPES, "order": "C", "ensure_min_samples": 2, "reset": not continues}
     if estimator.feature_extractor is None:
         features, y = validate_data(estimator, X, y, **checks)
         check_size(features, names_of(estimator))
-        rows = check_rows(estimator, features, y, sample_weight, neighbors, random_state, **told)
+        rows = check_rows(estimator, features, y, **told)
         return None, features, rows
-    rows = check_rows(estimator, X, y, sample_weight, neighbors, random_state, **told)
+    rows = check_rows(estimator, X, y, **told)
     if continues:
         extractor = estimator.feature_extractor_
         features = extractor.transform(X)

@@ -5,20 +5,36 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
-from scipy.special import expit
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logsumexp, softmax
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_predict
-from sklearn.utils import assert_all_finite, check_random_state, indexable
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+    cross_val_predict,
+)
+from sklearn.utils import _safe_indexing, assert_all_finite, check_random_state, indexable
+from sklearn.utils.validation import _check_method_params
 
-from skdiffusion_label.cleaning._calibration import calibrated
 from skdiffusion_label.cleaning._routing import last_step, told
 from skdiffusion_label.cleaning._validation import check_proba
-from skdiffusion_label.noise_model import confident_transition, deconvolved, posterior_of_given
+from skdiffusion_label.noise_model import (
+    fit_local_noise,
+    fit_pool,
+    labels_of,
+    posterior,
+    posterior_of_given,
+)
 
-# Of what a classifier knows of given labels, the share that timid probabilities may hide. Linear
-# models of unit-length rows hide 0.1 to 0.9 of it on folds; below that, sharpening costs more under
-# pair noise than it gains under uniform noise.
-_HIDDEN_ON_FOLDS = 0.1
+_LEAST_PROBABILITY = 1e-6  # of a classifier on folds: zeros of a few neighbors are no certainty
+_MAX_LOG_POWER = 12.0  # logits that are 150,000 times as large
+# Share of the labels' entropy that has to be foretold: what a good classifier of ten classes still
+# foretells when 80 % of the labels are wrong. One that foretells less cannot tell noise from luck.
+_KNOWN_SHARE = 0.01
+# Nats by which labels have to be foretold better than by their frequencies: a likelihood ratio that
+# luck alone exceeds once in a thousand.
+_KNOWN_NATS = 5.4
 # Log-odds of noise before labels are replaced: eleven to one. Without noise they were at most 2.3
 # on 53 draws of clean cells of the grid. With noise that goes by class they were above that on 24
 # of 38 cells: of more than 600 rows, on all but pair-wise flips of 77 classes with 15 rows.
@@ -56,7 +72,7 @@ class Beliefs:
     abstention: str | None = None
 
 
-def seeded(estimator, random_state):
+def _seeded(estimator, random_state):
     """Return a clone whose missing seeds are drawn from ``random_state``, if that is one itself."""
     estimator = clone(estimator)
     if random_state is None:
@@ -69,80 +85,137 @@ def seeded(estimator, random_state):
     return estimator
 
 
-def beliefs_of_one_fit(estimator, X, read, fit_params):
+def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     """Fit a classifier that purifies labels, once and on all rows."""
-    y_codes = read.y_codes
+    estimator = _seeded(estimator, random_state)
+    known = {"verified": None, "given": None}
+    if read.verified.any():
+        known = {"verified": read.verified, "given": read.given_labels}
     y = read.labels(has_none=~read.is_taught)
-    verified = read.verified if read.verified.any() else None
-    given = read.given_labels if read.verified.any() else None
-    knowledge = told(estimator, verified=verified, given=given)
-    fitted = estimator.fit(X, y, **fit_params, **knowledge)
+    fitted = estimator.fit(X, y, **fit_params, **told(estimator, **known))
     final = last_step(fitted)
-    proba = final.out_of_sample_proba_.astype(np.float64)
-    foretold = proba @ final.transition_matrix_
-    taught = read.is_taught
-    if not _checked_calibration(foretold[taught], y_codes[taught], _HIDDEN_ON_FOLDS).knows:
-        beliefs = _beliefs_without_features(y_codes, proba.shape[1])
-        return replace(beliefs, neighbors=final.neighbors_, estimator=fitted)
-    # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
-    by_class = posterior_of_given(proba, y_codes, final.transition_matrix_)
-    posterior = (by_class + final.label_distributions_) / 2
-    share = expit(final.noise_evidence_ / _DOUBT_OF_EVIDENCE)
-    purified = share * by_class + (1 - share) * np.eye(proba.shape[1])[y_codes]
-    abstention = None if final.noise_evidence_ >= _MIN_NOISE_EVIDENCE else _CANNOT_TELL
-    return Beliefs(
-        proba,
-        purified,
-        posterior,
+    return _beliefs(
+        read.y_codes,
+        final.out_of_sample_proba_.astype(np.float64),
+        final.label_distributions_,
         final.transition_matrix_,
-        final.neighbors_,
-        fitted,
-        abstention,
+        final.noise_evidence_,
+        read.is_taught,
+        neighbors=final.neighbors_,
+        estimator=fitted,
     )
 
 
-def beliefs_of_folds(estimator, X, y, y_codes, fit_params, cv, n_jobs, random_state):
-    """Let each row be judged by a clone that has not seen its label."""
-    if isinstance(cv, numbers.Integral):
-        cv = StratifiedKFold(cv, shuffle=True, random_state=random_state)
+def beliefs_of_folds(
+    estimator, X, read, fit_params, split_params, *, cv=5, n_jobs=None, random_state=None
+):
+    """Let each row be judged by a clone that has not seen its label.
+
+    Rows that are not learned from are judged by a clone that has seen all others.
+    """
     (X,) = indexable(X)
-    folds = list(check_cv(cv, y, classifier=True).split(X, y))
-    proba = cross_val_predict(
-        seeded(estimator, random_state),
-        X,
-        y,
-        cv=folds,
-        method="predict_proba",
-        n_jobs=n_jobs,
-        params=fit_params,
+    y, taught = read.classes[read.y_codes], np.flatnonzero(read.is_taught)
+    rows, labels = _safe_indexing(X, taught), y[taught]
+    fit_params = _check_method_params(X, fit_params, taught)
+    split_params = _check_method_params(X, split_params, taught)
+    if isinstance(cv, numbers.Integral):
+        kind = StratifiedGroupKFold if split_params else StratifiedKFold
+        cv = kind(cv, shuffle=True, random_state=random_state)
+    folds = list(check_cv(cv, labels, classifier=True).split(rows, labels, **split_params))
+    estimator = _seeded(estimator, random_state)
+    of_folds = cross_val_predict(
+        estimator, rows, labels, cv=folds, method="predict_proba", n_jobs=n_jobs, params=fit_params
     )
-    proba = check_proba(proba, y_codes.max() + 1, "predict_proba of estimator")
-    return beliefs_from_proba(y_codes, proba)
+    codes = np.unique(read.y_codes[taught])
+    proba = np.zeros((len(y), len(read.classes)))
+    proba[np.ix_(taught, codes)] = check_proba(of_folds, len(codes), "predict_proba of estimator")
+    others = np.flatnonzero(~read.is_taught)
+    if len(others):
+        fitted = clone(estimator).fit(rows, labels, **fit_params)
+        proba[np.ix_(others, codes)] = fitted.predict_proba(_safe_indexing(X, others))
+    return beliefs_from_proba(read.y_codes, proba, read)
 
 
-def beliefs_from_proba(y_codes, proba):
-    """Take out-of-sample probabilities of the given label apart into truth and noise."""
-    calibration = _checked_calibration(proba, y_codes, _HIDDEN_ON_FOLDS)
-    if not calibration.knows:
-        return _beliefs_without_features(y_codes, proba.shape[1])
-    transition_matrix = confident_transition(y_codes, calibration.proba)
-    truth = deconvolved(calibration.proba, transition_matrix)
-    purified = posterior_of_given(truth, y_codes, transition_matrix)
-    return Beliefs(truth, purified, purified, transition_matrix)
+def beliefs_from_proba(y_codes, proba, read=None):
+    """Take out-of-sample probabilities of the given label apart into truth and noise.
 
-
-def _checked_calibration(proba, y_codes, hidden_share):
+    ``read`` is the :class:`LabelsRead` where some labels are missing, verified or excluded.
+    """
     assert_all_finite(proba, input_name="predict_proba of estimator")
-    return calibrated(proba, y_codes, hidden_share)
+    known = {}
+    is_taught = np.ones(len(y_codes), dtype=bool)
+    if read is not None:
+        is_taught = read.is_taught
+        known = {"verified": read.verified, "given": read.given}
+    labels = labels_of(y_codes, is_taught.astype(np.float64), **known)
+    judgements = _sharpened(proba, y_codes, is_taught)[None]
+    pool = fit_pool(judgements, y_codes, labels.weight, **known)
+    truth, transition = pool.truth(judgements), pool.transition_matrix
+    local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
+    joined = posterior(truth, local_noise.likelihood(truth, y_codes, transition))
+    return _beliefs(y_codes, truth, joined, transition, pool.evidence_of_noise, is_taught)
 
 
-def _beliefs_without_features(y_codes, n_classes):
+def _sharpened(proba, y_codes, is_taught):
+    """Raise what is foretold beyond the frequencies to the power that foretells labels best.
+
+    Like temperature scaling (Guo et al., 2017), but never below a power of one: what wrong labels
+    cost those who are sure is left to the noise.
+    """
+    frequencies = _frequencies(y_codes[is_taught], proba.shape[1])
+    log_proba = np.log(proba.clip(min=_LEAST_PROBABILITY))
+    log_frequencies, log_means = np.log(
+        np.stack([frequencies, proba[is_taught].mean(axis=0)]).clip(min=_LEAST_PROBABILITY)
+    )
+
+    def powered(log_power):
+        return log_frequencies + np.exp(log_power) * (log_proba - log_means)
+
+    def loss(log_power):
+        logits = powered(log_power)
+        own = logits[np.arange(len(logits)), y_codes]
+        return (logsumexp(logits, axis=1) - own)[is_taught].mean()
+
+    best = minimize_scalar(loss, bounds=(0, _MAX_LOG_POWER), method="bounded")
+    return softmax(powered(best.x), axis=1)
+
+
+def _beliefs(y_codes, proba, joined, transition_matrix, noise_evidence, is_taught, **fitted):
+    """Weigh noise against the given labels, if the features say anything about these.
+
+    ``joined`` (n_samples, n_classes) are P(true label | x, given label) if noise may go by place.
+    """
+    if not _knows((proba @ transition_matrix)[is_taught], y_codes[is_taught]):
+        return replace(_beliefs_without_features(y_codes, proba.shape[1], is_taught), **fitted)
+    # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
+    by_class = posterior_of_given(proba, y_codes, transition_matrix)
+    share = expit(noise_evidence / _DOUBT_OF_EVIDENCE)
+    purified = share * by_class + (1 - share) * np.eye(proba.shape[1])[y_codes]
+    abstention = None if noise_evidence >= _MIN_NOISE_EVIDENCE else _CANNOT_TELL
+    return Beliefs(
+        proba, purified, (by_class + joined) / 2, transition_matrix, abstention=abstention, **fitted
+    )
+
+
+def _knows(foretold, y_codes):
+    """Tell whether given labels are foretold better than by their frequencies."""
+    n_samples = len(y_codes)
+    frequencies = _frequencies(y_codes, foretold.shape[1])
+    entropy = -np.log(frequencies[y_codes]).mean()
+    known = entropy + np.log(foretold[np.arange(n_samples), y_codes].clip(min=1e-300)).mean()
+    return known > max(_KNOWN_SHARE * entropy, _KNOWN_NATS / n_samples) or entropy == 0
+
+
+def _beliefs_without_features(y_codes, n_classes, is_taught):
     """Believe in all given labels."""
     transition_matrix = np.eye(n_classes)
-    frequencies = np.bincount(y_codes, minlength=n_classes) / len(y_codes)
-    proba = np.tile(frequencies, (len(y_codes), 1))
+    proba = np.tile(_frequencies(y_codes[is_taught], n_classes), (len(y_codes), 1))
     purified = posterior_of_given(proba, y_codes, transition_matrix)
     return Beliefs(proba, purified, purified, transition_matrix, abstention=_KNOWS_NOTHING)
+
+
+def _frequencies(y_codes, n_classes):
+    return np.bincount(y_codes, minlength=n_classes) / len(y_codes)
 
 
 def beliefs_with_annotations(beliefs, annotations, classes):

@@ -15,7 +15,6 @@ from skdiffusion_label.cleaning._beliefs import (
     beliefs_of_folds,
     beliefs_of_one_fit,
     beliefs_with_annotations,
-    seeded,
 )
 from skdiffusion_label.cleaning._issues import issues_table, supporters
 from skdiffusion_label.cleaning._reading import read_labels
@@ -230,20 +229,12 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
 
     def _judge(self, X, read, params):
         """Return what the classifier believes of the labels."""
-        estimator = seeded(self._estimator(), self.random_state)
+        estimator = self._estimator()
         of_estimator, of_splitter = routed(self, estimator, params)
         if purifies(estimator):
-            return beliefs_of_one_fit(estimator, X, read, of_estimator)
-        return beliefs_of_folds(
-            estimator,
-            X,
-            read.classes[read.y_codes],
-            read.y_codes,
-            of_estimator,
-            self.cv,
-            self.n_jobs,
-            self.random_state,
-        )
+            return beliefs_of_one_fit(estimator, X, read, of_estimator, self.random_state)
+        folds = {"cv": self.cv, "n_jobs": self.n_jobs, "random_state": self.random_state}
+        return beliefs_of_folds(estimator, X, read, of_estimator, of_splitter, **folds)
 
     def _estimator(self):
         if self.estimator is not None:

@@ -61,8 +61,8 @@ def _add_all(digest, kind, values):
 
 def _add_array(digest, array):
     if array.dtype.kind in "biuf":
-        numbers_ = array.astype("<f8") + 0.0  # no negative zeros
-        numbers_[np.isnan(numbers_)] = np.nan
-        _add_bytes(digest, f"numbers{array.shape}", np.ascontiguousarray(numbers_).tobytes())
+        values = array.astype("<f8") + 0.0  # no negative zeros
+        values = np.where(np.isnan(values), np.nan, values)
+        _add_bytes(digest, f"numbers{array.shape}", values.tobytes())
     else:
         _add_all(digest, f"objects{array.shape}", array.ravel().tolist())

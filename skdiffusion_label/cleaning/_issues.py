@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skdiffusion_label.cleaning._beliefs import beliefs_from_proba, beliefs_of_folds
+from skdiffusion_label.cleaning._reading import known_labels
 from skdiffusion_label.cleaning._validation import check_labels, check_labels_and_proba
 from skdiffusion_label.noise_model import with_verified
 
@@ -29,9 +30,10 @@ def find_label_issues(
     """Find wrong labels, from out-of-sample probabilities or with any classifier.
 
     The probabilities of given labels are taken apart into those of true labels and the noise in
-    between, by confident counting and Richardson's deconvolution, and joined again by Bayes' rule.
-    Before that, probabilities that are too timid for how well they foretell the given labels are
-    sharpened. If they foretell nothing, no label is an issue, with a warning.
+    between, see :func:`estimate_transition_matrix`, and joined again by Bayes' rule. Before that,
+    probabilities that are too timid for how well they foretell the given labels are sharpened. If
+    they foretell nothing, no label is an issue. If the given labels are foretold as well without
+    noise, no label is to be replaced: issues are to be reviewed. Both with a warning.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def find_label_issues(
     >>> from sklearn.linear_model import LogisticRegression
     >>> from skdiffusion_label.cleaning import find_label_issues
     >>> X, y = load_iris(return_X_y=True)
-    >>> y[7] = 2
+    >>> y[::7] = (y[::7] + 1) % 3
     >>> model = LogisticRegression(max_iter=1000)
     >>> issues = find_label_issues(y, estimator=model, X=X, random_state=0)
     >>> bool(issues["is_label_issue"][7]), int(issues["suggested_label"][7])
@@ -85,7 +87,9 @@ def find_label_issues(
             raise ValueError("X must be given along with estimator.")
         y = check_labels(y)
         classes, y_codes = np.unique(y, return_inverse=True)
-        beliefs = beliefs_of_folds(estimator, X, y, y_codes, {}, cv, n_jobs, random_state)
+        read = known_labels(classes, y_codes)
+        folds = {"cv": cv, "n_jobs": n_jobs, "random_state": random_state}
+        beliefs = beliefs_of_folds(estimator, X, read, {}, {}, **folds)
     else:
         y_codes, proba, classes = check_labels_and_proba(y, proba, classes)
         beliefs = beliefs_from_proba(y_codes, proba)

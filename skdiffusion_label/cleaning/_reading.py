@@ -39,8 +39,8 @@ class LabelsRead:
     is_missing: np.ndarray
     verified: np.ndarray
     excluded: np.ndarray
-    annotations: Bunch | None
-    fingerprint: str
+    annotations: Bunch | None = None
+    fingerprint: str = ""
 
     @property
     def is_taught(self):
@@ -62,25 +62,28 @@ class LabelsRead:
         return labels
 
 
+def known_labels(classes, y_codes, is_missing=None):
+    """Return :class:`LabelsRead` of which none is verified or excluded."""
+    none = np.zeros(len(y_codes), dtype=bool)
+    is_missing = none if is_missing is None else is_missing
+    given = np.where(is_missing, -1, y_codes)
+    return LabelsRead(classes, y_codes, given, is_missing, none, none)
+
+
 def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_classes=()):
     """Return :class:`LabelsRead`, with the decisions put in."""
     labels, is_missing, annotations = _consensus(y, missing_label)
-    classes, y_codes = np.unique(labels[~is_missing], return_inverse=True)
-    codes = np.zeros(len(labels), dtype=np.int64)
-    codes[~is_missing] = y_codes
-    as_text = [None if none else label for label, none in zip(labels, is_missing, strict=True)]
-    read = LabelsRead(
-        classes,
-        codes,
-        np.where(is_missing, -1, codes),
-        is_missing,
-        _check_verified(verified, is_missing),
-        np.zeros(len(labels), dtype=bool),
-        annotations,
-        fingerprint(X, as_text),
+    classes, y_codes = np.unique(labels, return_inverse=True)
+    read = known_labels(classes, y_codes, is_missing)
+    verified = _check_verified(verified, is_missing)
+    read = replace(
+        read,
+        # Of what the user has verified, the label before is not known.
+        given=np.where(verified, -1, read.given),
+        verified=verified,
+        annotations=annotations,
+        fingerprint=fingerprint(X, read.labels()),
     )
-    # Of what the user has verified, the label before is not known.
-    read = replace(read, given=np.where(read.verified, -1, read.given))
     return read if decisions is None else _decided(read, decisions, new_classes)
 
 

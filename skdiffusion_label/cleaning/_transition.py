@@ -1,16 +1,19 @@
 """Estimate how labels came to be wrong."""
 
+from skdiffusion_label.cleaning._beliefs import beliefs_from_proba
 from skdiffusion_label.cleaning._validation import check_labels_and_proba
-from skdiffusion_label.noise_model import confident_transition
 
 
 def estimate_transition_matrix(y, proba, *, classes=None):
-    """Estimate P(given label | true label) by confident counting.
+    """Estimate P(given label | true label), as :func:`find_label_issues` does.
 
-    A row counts as an example of class j if j is the most probable of the classes whose probability
-    is at least the mean that this class has among rows labeled with it [1]_.
-    :class:`~skdiffusion_label.LRADiffusionClassifier` estimates a matrix of its own in ``fit``,
-    ``transition_matrix_``.
+    Several matrices are estimated: no noise; one rate for all classes and a full matrix, counted
+    among the rows whose probabilities are clearest for a class, in full and at half strength; and
+    the full matrix counted anew among all rows by what their probabilities and their own labels
+    say. The result is their mean, each as likely as it foretells given labels that it has not been
+    estimated from. With more than 200 classes there is one rate for all.
+    :class:`~skdiffusion_label.LRADiffusionClassifier` estimates its ``transition_matrix_`` in the
+    same way, from several judges.
 
     Parameters
     ----------
@@ -25,25 +28,28 @@ def estimate_transition_matrix(y, proba, *, classes=None):
     -------
     ndarray of shape (n_classes, n_classes), dtype=float64
         P(given label = column | true label = row); rows sum to one. One less the diagonal are the
-        noise rates of the classes. Classes without confident examples get a row of the identity.
+        noise rates of the classes. The identity if ``proba`` foretell the given labels no better
+        than their frequencies do.
 
     Raises
     ------
     ValueError
         As :func:`label_quality_scores`.
 
-    References
-    ----------
-    .. [1] C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident Learning: Estimating Uncertainty in
-       Dataset Labels", JAIR 70, 2021.
-
     Examples
     --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_val_predict
     >>> from skdiffusion_label.cleaning import estimate_transition_matrix
-    >>> proba = [[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]
-    >>> estimate_transition_matrix([0, 0, 1, 1], proba).round(2)
-    array([[0.67, 0.33],
-           [0.  , 1.  ]])
+    >>> from skdiffusion_label.label_noise import flip_labels, pair_transition
+    >>> X, y = make_blobs(1500, cluster_std=0.5, random_state=0)
+    >>> y_given = flip_labels(y, pair_transition(3, 0.3), random_state=0)
+    >>> proba = cross_val_predict(LogisticRegression(), X, y_given, method="predict_proba")
+    >>> estimate_transition_matrix(y_given, proba).round(1)
+    array([[0.7, 0.3, 0. ],
+           [0. , 0.7, 0.3],
+           [0.3, 0. , 0.7]])
     """
     y_codes, proba, _ = check_labels_and_proba(y, proba, classes)
-    return confident_transition(y_codes, proba)
+    return beliefs_from_proba(y_codes, proba).transition_matrix

@@ -1,6 +1,5 @@
 """How labels got wrong: P(given | true), and what a given label says; numpy in, numpy out."""
 
-from skdiffusion_label.noise_model._confusion import confident_transition
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
 from skdiffusion_label.noise_model._labels import filled_labels, labels_of, with_verified
 from skdiffusion_label.noise_model._pool import (
@@ -20,7 +19,6 @@ from skdiffusion_label.noise_model._vote import vote_distributions
 __all__ = [
     "LocalNoise",
     "Pool",
-    "confident_transition",
     "dawid_skene",
     "deconvolved",
     "filled_labels",

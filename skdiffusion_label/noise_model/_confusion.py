@@ -1,4 +1,4 @@
-"""P(given label | true label): counted, shrunk, or estimated from confident rows."""
+"""P(given label | true label): counted, shrunk, or estimated from clear rows."""
 
 import math
 
@@ -60,28 +60,6 @@ def clear_transitions(proba, y_codes, sample_weight):
         clear = rows[np.argsort(-margins[rows], kind="stable")[:n_clear]]
         counts[code] = np.bincount(y_codes[clear], sample_weight[clear], minlength=n_classes)
     return one_rate(counts), shrunk_transition(counts)
-
-
-def confident_transition(y_codes, proba):
-    """Count confident examples, scaled so that as many have each given label as rows do.
-
-    ``proba`` (n_samples, n_classes) are out-of-sample probabilities of the given labels. Classes
-    without confident examples get a row of the identity.
-    """
-    n_classes = proba.shape[1]
-    counts = np.bincount(y_codes, minlength=n_classes)
-    sums = np.bincount(y_codes, proba[np.arange(len(y_codes)), y_codes], minlength=n_classes)
-    # A class without labels has no example.
-    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
-    is_confident = proba >= thresholds - 1e-12
-    rows = np.flatnonzero(is_confident.any(axis=1))
-    guesses = np.where(is_confident[rows], proba[rows], -1).argmax(axis=1)
-    joint = np.zeros((n_classes, n_classes))
-    np.add.at(joint, (guesses, y_codes[rows]), 1)
-    of_given = joint.sum(axis=0)
-    joint *= counts / np.maximum(of_given, 1)
-    has_examples = joint.sum(axis=1, keepdims=True) > 0
-    return np.where(has_examples, normalized(joint), np.eye(n_classes))
 
 
 def normalized(counts):

@@ -165,15 +165,9 @@ def test_random_labels_betray_nothing(seed, digits):
 def test_clean_labels_stay(estimator, blobs):
     X, y, _ = blobs
     easy = X + 5 * np.eye(4)[y]
-    cleaner = LabelCleaner(estimator, random_state=0)
-    if estimator is ESTIMATORS["folds"]:
-        cleaner.fit(easy, y)
-        assert cleaner.abstention_ is None
-        assert np.mean(cleaner.clean_labels_ == y) > 0.99
-    else:
-        with pytest.warns(UserWarning, match=CANNOT_TELL):
-            cleaner.fit(easy, y)
-        assert_abstains(cleaner, y)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        cleaner = LabelCleaner(estimator, random_state=0).fit(easy, y)
+    assert_abstains(cleaner, y)
     assert cleaner.label_issues_["is_label_issue"].mean() < 0.02
     assert cleaner.noise_rate_ < 0.05
 
@@ -209,9 +203,12 @@ def test_timid_classifiers_find_as_many_wrong_labels_as_there_are(estimator, uni
 @pytest.mark.parametrize("estimator", TIMID.values(), ids=TIMID)
 def test_timid_classifiers_leave_clean_labels_alone(estimator, unit_digits):
     X, y, _ = unit_digits
-    cleaner = LabelCleaner(estimator, random_state=0).fit(X, y)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        cleaner = LabelCleaner(estimator, random_state=0).fit(X, y)
+    assert_abstains(cleaner, y)
     assert cleaner.label_issues_["is_label_issue"].mean() < 0.04
-    assert cleaner.noise_rate_ < 0.05
+    # Where it doubts, labels may be wrong by place: half of what it does not know.
+    assert cleaner.noise_rate_ < 0.1
 
 
 @pytest.mark.parametrize("class_sizes", [[1, 1, 1], [8, 1, 1]], ids=["equal", "unequal"])
@@ -295,7 +292,7 @@ def test_actions_follow_from_the_other_columns(estimator, target_precision, blob
     table = cleaner.label_issues_
     issue = table["is_label_issue"]
     same = table["suggested_label"] == table["given_label"]
-    sure = table["suggested_proba"] >= (target_precision or 0.5)
+    sure = table["suggested_proba"] >= 0.5
     action = table["action"]
     assert_array_equal(action == "keep", ~issue)
     assert_array_equal(action == "review", issue & same)
@@ -343,6 +340,10 @@ def test_index_of_the_labels_is_kept(estimator, blobs):
     named = cleaner.fit(X, pd.Series(y, index=index)).label_issues_
     assert named.index.equals(index)
     plain = cleaner.fit(X, y).label_issues_
+    if "neighbors" in plain:
+        listed = [[f"row {row}" for row in rows] for rows in plain["neighbors"]]
+        assert named["neighbors"].tolist() == listed
+        named = named.assign(neighbors=plain["neighbors"].to_numpy())
     assert_frame_equal(named.reset_index(drop=True), plain)
     assert_frame_equal(cleaner.fit(X, y.tolist()).label_issues_, plain)
 
@@ -352,13 +353,15 @@ def test_index_of_the_labels_is_kept(estimator, blobs):
 
 def test_a_higher_precision_marks_a_subset(digits):
     X, y, y_given = digits
-    cleaner = LabelCleaner(JUDGE)
-    earlier = np.ones(len(y), dtype=bool)
-    for target in (0.5, 0.9):
+    cleaner = LabelCleaner(JUDGE).fit(X, y_given)
+    earlier = cleaner.label_issues_["is_label_issue"].to_numpy()
+    for target in (0.985, 0.995):
         table = cleaner.set_params(target_precision=target).fit(X, y_given).label_issues_
         issue = table["is_label_issue"].to_numpy()
         assert not np.any(issue & ~earlier)
         assert 0 < issue.sum() < earlier.sum()
+        # The threshold of the flag is not that of the suggestion.
+        assert np.mean(table["action"][issue] == "relabel") > 0.9
         # One more would be too many.
         errors = np.sort(table["p_label_error"])[::-1]
         assert errors[: issue.sum()].mean() >= target > errors[: issue.sum() + 1].mean()
@@ -369,7 +372,8 @@ def test_a_higher_precision_marks_a_subset(digits):
 
 def test_unreachable_precision_marks_nothing():
     y, proba = np.array([0, 1] * 20), np.tile([[0.9, 0.1], [0.1, 0.9]], (20, 1))
-    table = find_label_issues(y, proba, target_precision=0.9)
+    with pytest.warns(UserWarning, match=CANNOT_TELL):
+        table = find_label_issues(y, proba, target_precision=0.9)
     assert not table["is_label_issue"].any()
     assert set(table["action"]) == {"keep"}
 
@@ -570,7 +574,7 @@ def test_a_seed_of_the_estimator_itself_stays(random_state, blobs):
 def test_parameters_are_those_of_any_meta_estimator():
     cleaner = LabelCleaner(LRADiffusionClassifier(n_neighbors=7), cv=3, target_precision=0.9)
     assert set(cleaner.get_params(deep=False)) == {
-        *("estimator", "cv", "target_precision", "n_jobs", "random_state")
+        *("estimator", "cv", "target_precision", "missing_label", "n_jobs", "random_state")
     }
     copy = clone(cleaner).set_params(estimator__n_neighbors=9, target_precision=None)
     assert cleaner.estimator.n_neighbors == 7
@@ -703,7 +707,7 @@ def test_parameters_are_checked_before_work(parameters, message, blobs):
     [
         (lambda y: y[:-1], r"inconsistent numbers of samples: \[200, 199\]"),
         (lambda y: y + 0.5, "Unknown label type: continuous"),
-        (lambda y: np.where(y == 1, np.nan, y), "Input y contains NaN"),
+        (lambda y: np.full(len(y), np.nan), "y must hold labels, got none in 200 rows"),
         (lambda y: np.where(y[:, None] == 1, None, [[0, 1]]), "row . has none"),
         (lambda y: np.ones((200, 2, 2)), "Found array with dim 3"),
     ],

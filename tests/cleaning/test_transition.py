@@ -1,12 +1,8 @@
-"""Confident counting, against cleanlab and against matrices that labels were drawn from."""
+"""The estimated matrix, against those that labels were drawn from, and beside cleanlab's."""
 
 import numpy as np
 import pytest
-from cleanlab.count import (
-    compute_confident_joint,
-    estimate_latent,
-    estimate_py_and_noise_matrices_from_probabilities,
-)
+from cleanlab.count import estimate_py_and_noise_matrices_from_probabilities
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdiffusion_label.cleaning import estimate_transition_matrix
@@ -52,27 +48,23 @@ def test_known_matrices_are_recovered_within_sampling_error(matrix):
     true, y, proba = simulated(matrix)
     estimated = estimate_transition_matrix(y, proba)
     counts = np.bincount(true)[:, None]
-    assert np.all(np.abs(estimated - matrix) < 4.5 * np.sqrt(matrix * (1 - matrix) / counts) + 1e-9)
+    # Room for labels given at random: .001 in all, and what shrinking adds to it.
+    error = 4.5 * np.sqrt(matrix * (1 - matrix) / counts) + 0.002
+    assert np.all(np.abs(estimated - matrix) < error)
 
 
-@pytest.mark.parametrize("data", [blurred, lambda m: simulated(m)[1:]], ids=["unsure", "sure"])
 @pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
-def test_matrix_is_that_of_cleanlab(matrix, data):
-    y, proba = data(matrix)
-    estimated = estimate_transition_matrix(y, proba)
-    joint = compute_confident_joint(y, proba, calibrate=False).astype(float)  # rows: given labels
-    joint *= np.bincount(y)[:, None] / joint.sum(axis=1, keepdims=True)
-    assert_allclose(estimated, estimate_latent(joint, y)[1].T, atol=1e-3)
-    # What cleanlab itself takes for it is rounded to whole rows.
+def test_matrix_of_an_unsure_classifier_is_as_right_as_that_of_cleanlab(matrix):
+    y, proba = blurred(matrix)
     _, noise, _, _ = estimate_py_and_noise_matrices_from_probabilities(y, proba)
-    assert_allclose(estimated, noise.T, atol=2e-3)
+    error = np.abs(estimate_transition_matrix(y, proba) - matrix).max()
+    assert error < max(0.02, np.abs(noise.T - matrix).max())
 
 
-def test_confident_examples_by_hand():
-    # Thresholds are the means 0.75 and 0.57; the third row is confident of neither class.
-    proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.55, 0.45], [0.9, 0.1], [0.3, 0.7], [0.1, 0.9]])
-    y = np.array([0, 0, 0, 1, 1, 1])
-    assert_allclose(estimate_transition_matrix(y, proba), [[3 / 4, 1 / 4], [0, 1]])
+def test_probabilities_that_foretell_nothing_tell_of_no_noise():
+    _, y, _ = simulated(MATRICES["pair"], n_samples=500)
+    proba = np.random.default_rng(1).dirichlet(np.ones(4), size=500)
+    assert_array_equal(estimate_transition_matrix(y, proba), np.eye(4))
 
 
 def test_columns_belong_to_classes_in_their_order():
@@ -87,14 +79,13 @@ def test_columns_belong_to_classes_in_their_order():
     )
 
 
-def test_classes_without_labels_get_a_row_of_the_identity():
+def test_classes_without_labels_leave_the_others_as_they_are():
     _, y, proba = simulated(MATRICES["uniform"])
     wider = np.insert(proba, 1, 0, axis=1)
     estimated = estimate_transition_matrix(y, wider, classes=[0, 9, 1, 2, 3])
-    assert_array_equal(estimated[1], np.eye(5)[1])
-    assert_array_equal(
-        np.delete(np.delete(estimated, 1, axis=0), 1, axis=1), estimate_transition_matrix(y, proba)
-    )
+    others = np.delete(np.delete(estimated, 1, axis=0), 1, axis=1)
+    assert_allclose(others, estimate_transition_matrix(y, proba), atol=0.02)
+    assert_allclose(estimated.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("random_state", range(3))
