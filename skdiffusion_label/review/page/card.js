@@ -124,7 +124,7 @@ function tally(row, hidden) {
   if (hidden) return ["Their labels are hidden until you decide."];
   const n = (code) => row.neighbors.filter(([, label]) => label === code).length;
   const of = (code) => el("b", {}, labelElement(code));
-  const first = [`${n(row.suggested)} of ${row.neighbors.length} are labeled `, of(row.suggested)];
+  const first = [`${n(row.suggested) || "None"} of ${row.neighbors.length} are labeled `, of(row.suggested)];
   if (row.given < 0 || row.given === row.suggested) return [...first, "."];
   return [...first, `, ${n(row.given) || "none"} `, of(row.given), "."];
 }
