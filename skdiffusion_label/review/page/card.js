@@ -124,7 +124,8 @@ function tally(row, hidden) {
   if (hidden) return ["Their labels are hidden until you decide."];
   const n = (code) => row.neighbors.filter(([, label]) => label === code).length;
   const of = (code) => el("b", {}, labelElement(code));
-  const first = [`${n(row.suggested) || "None"} of ${row.neighbors.length} are labeled `, of(row.suggested)];
+  const some = `${n(row.suggested) || "None"} of ${row.neighbors.length} are labeled `;
+  const first = [some, of(row.suggested)];
   if (row.given < 0 || row.given === row.suggested) return [...first, "."];
   return [...first, `, ${n(row.given) || "none"} `, of(row.given), "."];
 }
