@@ -65,5 +65,6 @@ def fit_condition(estimator, features, standardized, rows, joint, random_state):
     if estimator.prior is None:
         return None, DenoiserInputs(standardized, raw=raw)
     y = rows.classes[rows.y_codes]
-    prior, means = fit_prior(estimator.prior, features, y, rows.weight, rows.classes, random_state)
+    known = features, y, rows.weight, rows.classes
+    prior, means = fit_prior(estimator.prior, *known, random_state, rows.groups)
     return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)

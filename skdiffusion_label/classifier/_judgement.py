@@ -71,6 +71,7 @@ def judge_rows(estimator, features, standardized, rows, seed):
         algorithm=estimator.neighbors_algorithm,
         sample_weight=rows.vote,
         neighbors=rows.neighbors,
+        groups=rows.groups,
         random_state=seed,
         n_jobs=effective_n_jobs(estimator.n_jobs),
     )

@@ -1,12 +1,13 @@
 """Models of given labels: linear, and forests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from skdiffusion_label.classifier._tables import by_blocks
-from skdiffusion_label.retrieval import Discriminant, fit_discriminant
+from skdiffusion_label.retrieval import Discriminant, draw_folds, fit_discriminant
 
 # Pure leaves for labels of which few are wrong, leaves of ten rows for labels of which many are,
 # and splits at random, which differ most from what other models say.
@@ -71,17 +72,22 @@ def fit_models(standardized, rows, random_state, n_jobs):
         rows.y_codes,
         n_classes,
         sample_weight=rows.vote,
+        groups=rows.groups,
         random_state=random_state,
     )
     forests, of_forests = [], []
     for kind, leaf_size in _FORESTS:
-        forest = _fit_forest(kind, leaf_size, standardized, rows, random_state, n_jobs)
+        fit = partial(_fit_forest, kind, leaf_size, random_state=random_state, n_jobs=n_jobs)
+        forest = fit(standardized, rows)
         forests.append(forest)
-        of_forests.append(_judged_out_of_bag(forest, standardized, rows, frequencies))
+        if rows.groups is None:
+            of_forests.append(_judged_out_of_bag(forest, standardized, rows, frequencies))
+        else:
+            of_forests.append(_judged_across_groups(fit, standardized, rows, frequencies))
     return Models(discriminant, tuple(forests), frequencies), log_proba, of_forests
 
 
-def _fit_forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
+def _fit_forest(kind, leaf_size, standardized, rows, *, random_state, n_jobs):
     n_rows = min(len(rows.trained), _MAX_ROWS_OF_TREE)
     cost_of_tree = n_rows * standardized.shape[1] ** 0.5 * max(len(rows.classes) / 10, 1)
     forest = kind(
@@ -94,6 +100,19 @@ def _fit_forest(kind, leaf_size, standardized, rows, random_state, n_jobs):
     )
     trained = rows.trained
     return forest.fit(standardized[trained], rows.y_codes[trained], rows.vote[trained])
+
+
+def _judged_across_groups(fit, standardized, rows, frequencies):
+    """Return what forests say that have not seen a row's group: out of bag is mostly some of it."""
+    proba = np.tile(frequencies, (len(standardized), 1))
+    for fold in draw_folds(len(standardized), rows.groups):
+        weight = rows.weight.copy()
+        weight[fold] = 0
+        if weight.any():
+            forest = fit(standardized, replace(rows, weight=weight))
+            found = forest.predict_proba(standardized[fold])
+            proba[fold] = _with_all_classes(found, forest.classes_, frequencies)
+    return proba
 
 
 def _judged_out_of_bag(forest, standardized, rows, frequencies):

@@ -4,13 +4,13 @@ import numpy as np
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import assert_all_finite
 
 _N_FOLDS = 5
 
 
-def fit_prior(prior, features, y, sample_weight, classes, random_state):
+def fit_prior(prior, features, y, sample_weight, classes, random_state, groups=None):
     """Fit a clone of ``prior`` and guess the training rows' labels out of sample.
 
     A guess that had seen the row's own label would teach the denoiser to copy wrong labels.
@@ -32,7 +32,9 @@ def fit_prior(prior, features, y, sample_weight, classes, random_state):
         return fitted, prior_mean(fitted, features, classes)
     proba = np.empty((len(features), len(classes)), dtype=np.float32)
     folds = KFold(min(_N_FOLDS, len(features)), shuffle=True, random_state=random_state)
-    for train, test in folds.split(features):
+    if groups is not None:
+        folds = GroupKFold(min(_N_FOLDS, groups.max() + 1))
+    for train, test in folds.split(features, groups=groups):
         train = train[positive[train]]
         if len(np.unique(y[train])) < 2:  # many classifiers refuse to fit one class
             proba[test] = np.isin(classes, y[positive]) / len(np.unique(y[positive]))

@@ -228,9 +228,7 @@ def judge_by_halves(
         n_epochs = min(n_epochs, n_by_default)
     settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
-    order = torch.randperm(len(rows.trained), generator=generator).numpy()
-    is_first = np.zeros(len(inputs), dtype=bool)
-    is_first[rows.trained[order[::2]]] = True
+    is_first = _first_half(rows, generator)
     proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
@@ -243,6 +241,14 @@ def judge_by_halves(
         chains = Chains(training.finish(), noise, *steps_and_threads)
         proba[half] = chains.proba(inputs.take(half))
     return proba
+
+
+def _first_half(rows, generator):
+    """Mark half of the rows trained on, or all rows of half of the groups."""
+    units = rows.trained if rows.groups is None else np.unique(rows.groups)
+    order = torch.randperm(len(units), generator=generator).numpy()
+    members = np.arange(len(rows.y_codes)) if rows.groups is None else rows.groups
+    return np.isin(members, units[order[::2]])
 
 
 def early_stopping(estimator, chains_of, inputs, rows, scores):

@@ -14,7 +14,14 @@ from sklearn.model_selection import (
     check_cv,
     cross_val_predict,
 )
-from sklearn.utils import _safe_indexing, assert_all_finite, check_random_state, indexable
+from sklearn.pipeline import Pipeline
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    check_random_state,
+    get_tags,
+    indexable,
+)
 from sklearn.utils.validation import _check_method_params
 
 from skdiffusion_label.cleaning._routing import last_step, told
@@ -107,13 +114,23 @@ def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
 
 
 def beliefs_of_folds(
-    estimator, X, read, fit_params, split_params, *, cv=5, n_jobs=None, random_state=None
+    estimator,
+    X,
+    read,
+    fit_params,
+    split_params,
+    *,
+    cv=5,
+    n_jobs=None,
+    random_state=None,
+    verbose=0,
 ):
     """Let each row be judged by a clone that has not seen its label.
 
     Rows that are not learned from are judged by a clone that has seen all others.
     """
     (X,) = indexable(X)
+    estimator, X = _embedded_once(_seeded(estimator, random_state), X, fit_params)
     y, taught = read.classes[read.y_codes], np.flatnonzero(read.is_taught)
     rows, labels = _safe_indexing(X, taught), y[taught]
     fit_params = _check_method_params(X, fit_params, taught)
@@ -122,9 +139,15 @@ def beliefs_of_folds(
         kind = StratifiedGroupKFold if split_params else StratifiedKFold
         cv = kind(cv, shuffle=True, random_state=random_state)
     folds = list(check_cv(cv, labels, classifier=True).split(rows, labels, **split_params))
-    estimator = _seeded(estimator, random_state)
     of_folds = cross_val_predict(
-        estimator, rows, labels, cv=folds, method="predict_proba", n_jobs=n_jobs, params=fit_params
+        estimator,
+        rows,
+        labels,
+        cv=folds,
+        method="predict_proba",
+        n_jobs=n_jobs,
+        params=fit_params,
+        verbose=verbose,
     )
     codes = np.unique(read.y_codes[taught])
     proba = np.zeros((len(y), len(read.classes)))
@@ -134,6 +157,24 @@ def beliefs_of_folds(
         fitted = clone(estimator).fit(rows, labels, **fit_params)
         proba[np.ix_(others, codes)] = fitted.predict_proba(_safe_indexing(X, others))
     return beliefs_from_proba(read.y_codes, proba, read)
+
+
+def _embedded_once(estimator, X, fit_params):
+    """Apply the first steps of a pipeline that learn nothing, as embedders, once for all folds.
+
+    Returns the classifier that is left, and what it is given.
+    """
+    if not isinstance(estimator, Pipeline) or not hasattr(X, "__len__"):
+        return estimator, X
+    first = 0
+    for name, step in estimator.steps[:-1]:
+        is_told = any(key.startswith(f"{name}__") for key in fit_params)
+        if step != "passthrough" and (is_told or get_tags(step).requires_fit):
+            break
+        first += 1
+    if not first:
+        return estimator, X
+    return estimator[first:], estimator[:first].fit(X).transform(X)
 
 
 def beliefs_from_proba(y_codes, proba, read=None):
@@ -180,6 +221,18 @@ def _sharpened(proba, y_codes, is_taught):
     return softmax(powered(best.x), axis=1)
 
 
+def beliefs_of_new_rows(fitted, X, y_codes, is_missing, abstention):
+    """Let a classifier that purifies labels judge rows that it was not fitted to."""
+    final = last_step(fitted)
+    rows = fitted[:-1].transform(X) if final is not fitted and len(fitted) > 1 else X
+    proba = final.predict_proba(rows)
+    if abstention == _KNOWS_NOTHING:
+        return _beliefs_without_features(y_codes, len(final.classes_), ~is_missing)
+    joined = final.purify_proba(rows, final.classes_[y_codes])
+    noise = final.transition_matrix_, final.noise_evidence_
+    return replace(_weighed(y_codes, proba, joined, *noise), abstention=abstention)
+
+
 def _beliefs(y_codes, proba, joined, transition_matrix, noise_evidence, is_taught, **fitted):
     """Weigh noise against the given labels, if the features say anything about these.
 
@@ -187,14 +240,17 @@ def _beliefs(y_codes, proba, joined, transition_matrix, noise_evidence, is_taugh
     """
     if not _knows((proba @ transition_matrix)[is_taught], y_codes[is_taught]):
         return replace(_beliefs_without_features(y_codes, proba.shape[1], is_taught), **fitted)
+    return replace(_weighed(y_codes, proba, joined, transition_matrix, noise_evidence), **fitted)
+
+
+def _weighed(y_codes, proba, joined, transition_matrix, noise_evidence):
     # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
     by_class = posterior_of_given(proba, y_codes, transition_matrix)
     share = expit(noise_evidence / _DOUBT_OF_EVIDENCE)
     purified = share * by_class + (1 - share) * np.eye(proba.shape[1])[y_codes]
     abstention = None if noise_evidence >= _MIN_NOISE_EVIDENCE else _CANNOT_TELL
-    return Beliefs(
-        proba, purified, (by_class + joined) / 2, transition_matrix, abstention=abstention, **fitted
-    )
+    believed = (by_class + joined) / 2
+    return Beliefs(proba, purified, believed, transition_matrix, abstention=abstention)
 
 
 def _knows(foretold, y_codes):
@@ -209,7 +265,10 @@ def _knows(foretold, y_codes):
 def _beliefs_without_features(y_codes, n_classes, is_taught):
     """Believe in all given labels."""
     transition_matrix = np.eye(n_classes)
-    proba = np.tile(_frequencies(y_codes[is_taught], n_classes), (len(y_codes), 1))
+    frequencies = np.full(n_classes, 1 / n_classes)
+    if is_taught.any():
+        frequencies = _frequencies(y_codes[is_taught], n_classes)
+    proba = np.tile(frequencies, (len(y_codes), 1))
     purified = posterior_of_given(proba, y_codes, transition_matrix)
     return Beliefs(proba, purified, purified, transition_matrix, abstention=_KNOWS_NOTHING)
 

@@ -4,25 +4,27 @@ import numbers
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skdiffusion_label.cleaning._beliefs import (
     beliefs_of_folds,
+    beliefs_of_new_rows,
     beliefs_of_one_fit,
     beliefs_with_annotations,
 )
 from skdiffusion_label.cleaning._issues import issues_table, supporters
-from skdiffusion_label.cleaning._reading import read_labels
-from skdiffusion_label.cleaning._routing import purifies, routed
-from skdiffusion_label.cleaning._summary import summary_html
+from skdiffusion_label.cleaning._reading import read_labels, read_new_labels
+from skdiffusion_label.cleaning._resampling import resampled_labels
+from skdiffusion_label.cleaning._routing import last_step, purifies, routed
+from skdiffusion_label.cleaning._summary import SummaryMixin
 
 
-class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
+class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
     """Find wrong labels and mend them.
 
     Any classifier with ``predict_proba`` judges the labels. One that can purify labels, as
@@ -51,6 +53,8 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         Folds that are fitted at once.
     random_state : int, RandomState instance or None, default=None
         Seed of the folds, and of the classifier and its parts where these have none of their own.
+    verbose : int, default=0
+        Print progress: of the folds, or of a classifier that purifies labels.
 
     Attributes
     ----------
@@ -112,6 +116,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         "missing_label": [str, numbers.Real, None],
         "n_jobs": [numbers.Integral, None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -123,6 +128,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         missing_label=None,
         n_jobs=None,
         random_state=None,
+        verbose=0,
     ):
         self.estimator = estimator
         self.cv = cv
@@ -130,6 +136,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         self.missing_label = missing_label
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)  # the estimator is the user's
     def fit(
@@ -232,8 +239,12 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         estimator = self._estimator()
         of_estimator, of_splitter = routed(self, estimator, params)
         if purifies(estimator):
+            estimator = clone(estimator)
+            if self.verbose and hasattr(last_step(estimator), "verbose"):
+                last_step(estimator).set_params(verbose=self.verbose)
             return beliefs_of_one_fit(estimator, X, read, of_estimator, self.random_state)
-        folds = {"cv": self.cv, "n_jobs": self.n_jobs, "random_state": self.random_state}
+        names = "cv", "n_jobs", "random_state", "verbose"
+        folds = {name: getattr(self, name) for name in names}
         return beliefs_of_folds(estimator, X, read, of_estimator, of_splitter, **folds)
 
     def _estimator(self):
@@ -247,9 +258,7 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         """Return the table of issues, and the codes (n_samples,) of mended labels."""
         index = getattr(y, "index", None)
         index = index if np.ndim(index) == 1 else None
-        table = issues_table(
-            read.y_codes, read.classes, beliefs, self.target_precision, index, read
-        )
+        table = issues_table(read, beliefs, self.target_precision, index)
         if tells_verified:
             table["verified"] = read.verified
         suggested = np.searchsorted(read.classes, table["suggested_label"])
@@ -274,28 +283,47 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         -------
         X_resampled : of the type of X
             All rows but those whose action is "drop".
-        y_resampled : ndarray or, if y is one, Series of shape (n_resampled,)
+        y_resampled : ndarray or, if y is one, pandas' or polars' Series of shape (n_resampled,)
             Their labels: the suggested one where the action is "relabel" or "label".
         """
         self.fit(X, y, **fit_params)
-        table = self.label_issues_
-        is_mended = table["action"].isin(["relabel", "label"])
-        labels = table["given_label"].where(~is_mended, table["suggested_label"])
-        labels = labels.iloc[self.sample_indices_]
-        if not hasattr(y, "iloc"):
-            labels = labels.to_numpy(dtype=self.classes_.dtype)
-        elif np.ndim(y) == 1:
-            labels = labels.rename(y.name).astype(y.dtype)
+        labels = resampled_labels(y, self.label_issues_, self.sample_indices_, self.classes_)
         return _safe_indexing(indexable(X)[0], self.sample_indices_), labels
 
-    def _repr_html_inner(self):
-        """Add what was found to scikit-learn's picture of the estimator."""
-        picture = super()._repr_html_inner()
-        return picture + summary_html(self) if hasattr(self, "label_issues_") else picture
+    def judge(self, X, y):
+        """Judge the labels of new rows by the classifier that has been fitted.
 
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle | ({"text/html": self._repr_html_inner()} if "text/html" in bundle else {})
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows that were not given to ``fit``, or whatever the classifier takes.
+        y : array-like of shape (n_samples,)
+            Their given labels, all of them among ``classes_``; None, NaN or pandas.NA where there
+            is none.
+
+        Returns
+        -------
+        DataFrame of shape (n_samples, 8)
+            As ``label_issues_``, without the neighbors.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` holds other labels, or if folds have judged: then there is no one classifier
+            that knows the noise. Classifiers that purify labels, as
+            :class:`~skdiffusion_label.LRADiffusionClassifier`, can judge new rows.
+        """
+        check_is_fitted(self)
+        if self.estimator_ is None:
+            raise ValueError(
+                "judge needs an estimator that purifies labels, as LRADiffusionClassifier, got "
+                f"{self.estimator!r}, which was judged on folds."
+            )
+        check_consistent_length(X, y)
+        read = read_new_labels(y, self.classes_, self.missing_label)
+        known = read.y_codes, read.is_missing, self.abstention_
+        beliefs = beliefs_of_new_rows(self.estimator_, X, *known)
+        return self._table(read, beliefs, y, False)[0]
 
     def get_metadata_routing(self):
         """Return who takes what ``fit`` is told, by scikit-learn's metadata routing.

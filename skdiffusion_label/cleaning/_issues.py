@@ -85,17 +85,16 @@ def find_label_issues(
     if estimator is not None:
         if X is None:
             raise ValueError("X must be given along with estimator.")
-        y = check_labels(y)
-        classes, y_codes = np.unique(y, return_inverse=True)
-        read = known_labels(classes, y_codes)
+        read = known_labels(*np.unique(check_labels(y), return_inverse=True))
         folds = {"cv": cv, "n_jobs": n_jobs, "random_state": random_state}
         beliefs = beliefs_of_folds(estimator, X, read, {}, {}, **folds)
     else:
         y_codes, proba, classes = check_labels_and_proba(y, proba, classes)
+        read = known_labels(classes, y_codes)
         beliefs = beliefs_from_proba(y_codes, proba)
     if beliefs.abstention is not None:
         warnings.warn(beliefs.abstention, UserWarning, stacklevel=2)
-    return issues_table(y_codes, classes, beliefs, target_precision)
+    return issues_table(read, beliefs, target_precision)
 
 
 def _check_target_precision(target_precision):
@@ -113,50 +112,53 @@ def _check_target_precision(target_precision):
             raise ValueError("target_precision == nan, must be a number in (0, 1).")
 
 
-def issues_table(y_codes, classes, beliefs, target_precision, index=None, read=None):
+def issues_table(read, beliefs, target_precision, index=None):
     """Return the DataFrame of :class:`LabelCleaner`, without the neighbors.
 
-    ``read`` is the :class:`LabelsRead` where some labels are missing, verified or excluded.
+    ``read`` is :class:`LabelsRead`.
     """
     import pandas as pd
 
+    y_codes, classes, is_missing = read.y_codes, read.classes, read.is_missing
     rows = np.arange(len(y_codes))
-    none = np.zeros(len(y_codes), dtype=bool)
-    verified, is_missing, excluded = none, none, none
-    given = classes[y_codes]
-    if read is not None:
-        verified, is_missing, excluded = read.verified, read.is_missing, read.excluded
-        given = read.labels()
-    quality = with_verified(beliefs.posterior, y_codes, verified)[rows, y_codes]
-    quality = np.where(is_missing, np.nan, quality)
-    p_error = 1 - quality
-    is_judged = ~(verified | is_missing | excluded)
+    believed = with_verified(beliefs.posterior, y_codes, read.verified)
+    quality = np.where(is_missing, np.nan, believed[rows, y_codes])
+    is_judged = read.is_taught & ~read.verified
     is_issue = np.zeros(len(y_codes), dtype=bool)
-    is_issue[is_judged] = _most_suspicious(p_error[is_judged], target_precision)
-    purified = with_verified(beliefs.purified, y_codes, verified)
-    suggested = np.where(is_missing, beliefs.proba.argmax(axis=1), purified.argmax(axis=1))
-    suggested_proba = np.where(is_missing, beliefs.proba.max(axis=1), purified[rows, suggested])
+    is_issue[is_judged] = _most_suspicious(1 - quality[is_judged], target_precision)
+    purified = with_verified(beliefs.purified, y_codes, read.verified)
+    purified = np.where(is_missing[:, None], beliefs.proba, purified)
+    suggested = purified.argmax(axis=1)
+    suggested_proba = purified[rows, suggested]
     is_open = (suggested == y_codes) | (beliefs.abstention is not None)
-    actions = {
-        "drop": excluded,
-        "label": is_missing,
-        "keep": ~is_issue,
-        "review": is_open,
-        "relabel": suggested_proba >= _LEAST_SUGGESTED,
-    }
     return pd.DataFrame(
         {
             "is_label_issue": is_issue,
             "label_quality": quality,
-            "given_label": given,
+            "given_label": read.labels(),
             "predicted_label": classes[beliefs.proba.argmax(axis=1)],
             "suggested_label": classes[suggested],
             "suggested_proba": suggested_proba,
-            "p_label_error": p_error,
-            "action": np.select(list(actions.values()), list(actions), "drop"),
+            "p_label_error": 1 - quality,
+            "action": _actions(read, is_issue, is_open, suggested_proba >= _LEAST_SUGGESTED),
         },
         index=index,
     )
+
+
+def _actions(read, is_issue, is_open, is_sure):
+    """Return what is to be done with each row; some are left to learn from."""
+    conditions = {
+        "drop": read.excluded,
+        "label": read.is_missing,
+        "keep": ~is_issue,
+        "review": is_open,
+        "relabel": is_sure,
+    }
+    action = np.select(list(conditions.values()), list(conditions), "drop")
+    if (action[~read.excluded] == "drop").all():
+        action[~read.excluded] = "review"
+    return action
 
 
 def _most_suspicious(p_error, target_precision):

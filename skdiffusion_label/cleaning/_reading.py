@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._decisions import codes_of_texts, gathered_decisions
 from skdiffusion_label.cleaning._fingerprint import fingerprint
-from skdiffusion_label.cleaning._validation import check_kind
+from skdiffusion_label.cleaning._validation import check_kind, check_labels
 from skdiffusion_label.noise_model import filled_labels
 
 
@@ -87,6 +87,27 @@ def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_cla
     return read if decisions is None else _decided(read, decisions, new_classes)
 
 
+def read_new_labels(y, classes, missing_label=None):
+    """Return :class:`LabelsRead` of rows that are new to a fitted classifier with ``classes``."""
+    if np.ndim(y) != 1:
+        raise ValueError(f"y must hold one label for each row, got shape {np.shape(y)}.")
+    y, is_missing = filled_labels(_without_marks(y, missing_label), filling=classes[0])
+    y = check_labels(y)
+    y_codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    unknown = classes[y_codes] != y
+    if unknown.any():
+        label = y[unknown.argmax()].item()
+        raise ValueError(f"y must hold labels seen in fit, among {classes[:5]}, got {label!r}.")
+    return known_labels(classes, y_codes, is_missing)
+
+
+def _without_marks(y, missing_label):
+    """Return labels with None in place of what stands for a missing one."""
+    if missing_label is None or np.ndim(y) != 1:
+        return y
+    return np.where(np.asarray(y) == missing_label, None, np.asarray(y, dtype=object))
+
+
 def _decided(read, decisions, new_classes):
     decided = gathered_decisions(decisions, read.fingerprint)
     for row, _, _ in decided:
@@ -118,8 +139,7 @@ def _decided(read, decisions, new_classes):
 def _consensus(y, missing_label):
     """Return labels, where there are none, and what several annotators' labels led to, or None."""
     annotations = None
-    if missing_label is not None and np.ndim(y) == 1:
-        y = np.where(np.asarray(y) == missing_label, None, np.asarray(y, dtype=object))
+    y = _without_marks(y, missing_label)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         annotations = aggregate_annotations(y)
         y = annotations.labels

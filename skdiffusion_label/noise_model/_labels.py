@@ -86,13 +86,15 @@ def with_verified(distributions, y_codes, verified):
     return distributions
 
 
-def filled_labels(y):
+def filled_labels(y, filling=None):
     """Put some label where there is none, and tell where.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Labels; None, NaN or pandas.NA where there is none. What is not one-dimensional stays.
+    filling : label, default=None
+        What to put in; one of the labels of ``y`` by default.
 
     Returns
     -------
@@ -103,7 +105,7 @@ def filled_labels(y):
     Raises
     ------
     ValueError
-        If all labels are missing.
+        If all labels are missing and there is no ``filling``.
     """
     dtype = getattr(y, "dtype", None)
     is_numpy = isinstance(dtype, np.dtype) and dtype.kind != "O"
@@ -116,6 +118,10 @@ def filled_labels(y):
         is_missing = np.isnan(labels) if dtype.kind == "f" else np.zeros(len(labels), dtype=bool)
     if not is_missing.any():
         return y, is_missing
+    if filling is not None:
+        labels = labels.astype(object)
+        labels[is_missing] = filling
+        return np.array(labels.tolist()), is_missing
     if is_missing.all():
         raise ValueError(f"y must hold labels, got none in {len(labels)} rows.")
     given = labels[~is_missing]

@@ -9,6 +9,7 @@ from skdiffusion_label.retrieval._bank import (
 from skdiffusion_label.retrieval._discriminant import (
     Discriminant,
     bhattacharyya_space,
+    draw_folds,
     fit_discriminant,
 )
 from skdiffusion_label.retrieval._retrieve import (
@@ -31,6 +32,7 @@ __all__ = [
     "choose_space",
     "count_votes",
     "draw_candidates",
+    "draw_folds",
     "find_neighbors",
     "fit_discriminant",
     "neighbors_graph",

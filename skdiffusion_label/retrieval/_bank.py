@@ -152,7 +152,15 @@ def _placed(points, metric):
 
 
 def choose_space(
-    spaces, n_neighbors, y_codes, n_classes, *, metric, is_candidate, sample_weight=None
+    spaces,
+    n_neighbors,
+    y_codes,
+    n_classes,
+    *,
+    metric,
+    is_candidate,
+    sample_weight=None,
+    groups=None,
 ):
     """Choose the space whose neighbors foretell given labels best.
 
@@ -176,6 +184,8 @@ def choose_space(
         Which rows may be neighbors, in no order.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows.
+    groups : ndarray of shape (n_samples,), default=None
+        Integer-coded groups; rows of one group are not each other's neighbors.
 
     Returns
     -------
@@ -193,7 +203,7 @@ def choose_space(
     losses = {}
     for name, space in spaces.items():
         neighbors = find_neighbors(
-            space, n_neighbors, metric=metric, rows=rows, is_candidate=is_candidate
+            space, n_neighbors, metric=metric, rows=rows, is_candidate=is_candidate, groups=groups
         )
         votes = count_votes(neighbors, y_codes, n_classes, sample_weight)
         proba = vote_proba(votes, class_sizes, n_neighbors)

@@ -37,7 +37,9 @@ class Discriminant:
         return Discriminant(factor * self.coefficients, factor * self.intercept)
 
 
-def fit_discriminant(standardized, y_codes, n_classes, *, sample_weight=None, random_state=0):
+def fit_discriminant(
+    standardized, y_codes, n_classes, *, sample_weight=None, groups=None, random_state=0
+):
     """Fit linear discriminant analysis to given labels.
 
     The covariance is shrunk towards the identity, and the logits are multiplied by a factor, as
@@ -53,6 +55,8 @@ def fit_discriminant(standardized, y_codes, n_classes, *, sample_weight=None, ra
         Number of classes.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows in the model, one by default.
+    groups : ndarray of shape (n_samples,), default=None
+        Integer-coded groups, which stay together in the folds.
     random_state : int, default=0
         Seed of the split into five folds.
 
@@ -65,8 +69,10 @@ def fit_discriminant(standardized, y_codes, n_classes, *, sample_weight=None, ra
     """
     n_samples = len(standardized)
     weight = np.ones(n_samples, dtype=np.float32) if sample_weight is None else sample_weight
-    order = np.random.default_rng(random_state).permutation(n_samples)
-    folds = np.array_split(order, min(_N_FOLDS, n_samples))
+    folds = draw_folds(n_samples, groups, random_state)
+    order = np.concatenate(folds)
+    if groups is not None:
+        order = np.random.default_rng(random_state).permutation(n_samples)
     moments = [_moments(standardized[f], y_codes[f], n_classes, weight[f]) for f in folds]
     total = [sum(parts) for parts in zip(*moments, strict=True)]
     # The moments of the other folds are the total less those of this one.
@@ -83,6 +89,31 @@ def fit_discriminant(standardized, y_codes, n_classes, *, sample_weight=None, ra
     shrinkage, factor, logits = best
     fitted = _discriminant(*total, shrinkage).sharpened(factor)
     return fitted, log_softmax(np.float32(factor) * logits, axis=1)
+
+
+def draw_folds(n_samples, groups=None, random_state=0):
+    """Split rows at random into five folds, in which groups stay together.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of rows.
+    groups : ndarray of shape (n_samples,), default=None
+        Integer-coded from 0; each row is one of its own by default.
+    random_state : int, default=0
+        Seed.
+
+    Returns
+    -------
+    list of ndarray
+        Positions of the rows of each fold; fewer folds if there are fewer groups.
+    """
+    rng = np.random.default_rng(random_state)
+    if groups is None:
+        return np.array_split(rng.permutation(n_samples), min(_N_FOLDS, n_samples))
+    order = rng.permutation(groups.max() + 1)
+    parts = np.array_split(order, min(_N_FOLDS, len(order)))
+    return [np.flatnonzero(np.isin(groups, part)) for part in parts]
 
 
 def bhattacharyya_space(log_proba):

@@ -16,6 +16,7 @@ from skdiffusion_label.retrieval._search import (
     find_neighbors,
     has_repeats,
     is_self,
+    largest_group,
     unit_rows,
     without_self,
 )
@@ -64,6 +65,7 @@ def retrieve(
     algorithm="auto",
     sample_weight=None,
     neighbors=None,
+    groups=None,
     random_state=0,
     n_jobs=1,
 ):
@@ -94,6 +96,8 @@ def retrieve(
         Weights of the rows' votes. A row of weight zero is nobody's neighbor.
     neighbors : ndarray of shape (n_samples, n_neighbors), default=None
         Neighbors given from outside, which are taken instead of a search.
+    groups : ndarray of shape (n_samples,), default=None
+        Integer-coded groups; rows of one group are not each other's neighbors.
     random_state : int, default=0
         Seed.
     n_jobs : int, default=1
@@ -110,7 +114,8 @@ def retrieve(
         found, numbers, is_candidate = {"given": neighbors}, [neighbors.shape[1]], has_vote
     else:
         is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
-        numbers = numbers_of_neighbors(n_neighbors, np.count_nonzero(is_candidate), n_classes)
+        n_candidates = _n_candidates(is_candidate, groups)
+        numbers = numbers_of_neighbors(n_neighbors, n_candidates, n_classes)
         plain = {"features": features, "standardized": standardized}
         points = plain | {"supervised": bhattacharyya_space(log_proba)}
         names = [space]
@@ -123,11 +128,12 @@ def retrieve(
                 metric=metric,
                 is_candidate=is_candidate,
                 sample_weight=sample_weight,
+                groups=groups,
             )
             names = [chosen, "supervised"]
         points = {name: points[name] for name in names}
         search = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
-        search |= {"random_state": random_state, "n_jobs": n_jobs}
+        search |= {"groups": groups, "random_state": random_state, "n_jobs": n_jobs}
         found = {name: find_neighbors(p, numbers[-1], **search) for name, p in points.items()}
         asked = is_candidate, y_codes, n_classes, weight, numbers, metric
         banks = {name: make_bank(p, *asked) for name, p in points.items()}
@@ -140,6 +146,14 @@ def retrieve(
     losses = {name: tables[-1].loss(voters) for name, tables in judgements.items()}
     space = min(losses, key=losses.get)
     return Retrieval(found[space], space, judgements, banks)
+
+
+def _n_candidates(is_candidate, groups):
+    """Return how many rows may be neighbors of each other, at least."""
+    n_candidates = np.count_nonzero(is_candidate)
+    return (
+        n_candidates if groups is None else n_candidates + 1 - largest_group(groups[is_candidate])
+    )
 
 
 def check_neighbors(neighbors, n_samples):

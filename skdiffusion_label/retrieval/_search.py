@@ -27,6 +27,7 @@ def find_neighbors(
     algorithm="auto",
     rows=None,
     is_candidate=None,
+    groups=None,
     random_state=0,
     n_jobs=1,
 ):
@@ -51,6 +52,8 @@ def find_neighbors(
         exactly.
     is_candidate : ndarray of shape (n_samples,), dtype=bool, default=None
         Which rows may be neighbors, at least two; all by default.
+    groups : ndarray of shape (n_samples,), default=None
+        Integer-coded groups; rows of one group are not each other's neighbors. Searched exactly.
     random_state : int, default=0
         Seed of pynndescent.
     n_jobs : int, default=1
@@ -82,13 +85,19 @@ def find_neighbors(
     n_candidates = np.count_nonzero(is_candidate)
     if n_candidates < 2:
         raise ValueError(f"is_candidate must mark at least two rows, got {n_candidates}.")
-    n_neighbors = min(n_neighbors, n_candidates - 1)
+    groups = np.arange(n_samples) if groups is None else groups
+    n_neighbors = min(n_neighbors, n_candidates - largest_group(groups[is_candidate]))
+    if not n_neighbors:
+        raise ValueError("groups must leave each row a candidate of another group.")
+    has_groups = len(np.unique(groups)) < n_samples
 
     def search_exactly(rows):
-        return _search_exactly(points, is_zero, is_candidate, n_neighbors, rows)
+        return _search_exactly(points, is_zero, is_candidate, groups, n_neighbors, rows)
 
     if rows is not None:
         return search_exactly(rows)
+    if has_groups:
+        algorithm = "exact"
     if algorithm == "auto":
         algorithm = "exact" if _exact_is_cheaper(*points.shape, n_candidates) else "pynndescent"
     if algorithm == "exact":
@@ -143,12 +152,15 @@ def _exact_is_cheaper(n_samples, n_features, n_candidates):
     return exact <= approximate
 
 
-def _search_exactly(points, is_zero, is_candidate, n_neighbors, rows):
+def largest_group(groups):
+    """Return the number of rows of the largest group."""
+    return int(np.unique(groups, return_counts=True)[1].max())
+
+
+def _search_exactly(points, is_zero, is_candidate, groups, n_neighbors, rows):
     candidates = np.flatnonzero(is_candidate)
-    positions = np.full(len(points), -1)
-    positions[candidates] = np.arange(len(candidates))
     bank = torch.from_numpy(points[candidates] if len(candidates) < len(points) else points)
-    points, positions = torch.from_numpy(points), torch.from_numpy(positions)
+    points = torch.from_numpy(points)
     rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))
     zero_columns = torch.from_numpy(np.flatnonzero(is_zero[candidates]))
     row_bytes = bank.element_size() * len(bank)
@@ -165,11 +177,19 @@ def _search_exactly(points, is_zero, is_candidate, n_neighbors, rows):
         similarity -= half_squares
         # A cosine distance of 1 is the squared distance 2 of orthogonal unit vectors.
         similarity[:, zero_columns] = queries.square().sum(dim=1, keepdim=True) / 2 - 1
-        own = positions[rows[block]]
-        is_known = own >= 0
-        similarity[torch.arange(len(block))[is_known], own[is_known]] = -torch.inf
+        similarity[_of_own_group(groups[rows[block]], groups[candidates])] = -torch.inf
         neighbors[block] = _largest(similarity, n_neighbors)
     return candidates[neighbors.numpy()]
+
+
+def _of_own_group(groups, groups_of_candidates):
+    """Return rows and columns of the candidates that belong to the same group as a row."""
+    order = np.argsort(groups_of_candidates, kind="stable")
+    ordered = groups_of_candidates[order]
+    first = np.searchsorted(ordered, groups, side="left")
+    counts = np.searchsorted(ordered, groups, side="right") - first
+    places = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+    return np.repeat(np.arange(len(groups)), counts), order[places]
 
 
 def _largest(values, k):
