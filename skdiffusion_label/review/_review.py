@@ -94,7 +94,7 @@ def write_review(
     >>> from skdiffusion_label.cleaning import LabelCleaner
     >>> from skdiffusion_label.review import write_review
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> y[7] = 2
+    >>> y[::5] = (y[::5] + 1) % 3
     >>> cleaner = LabelCleaner(LogisticRegression(max_iter=1000), random_state=0).fit(X, y)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write_review(Path(folder) / "review.html", cleaner, X)
