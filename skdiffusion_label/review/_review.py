@@ -104,7 +104,9 @@ def write_review(
     check_is_fitted(cleaner)
     check_scalar(max_rows, "max_rows", numbers.Integral, min_val=1)
     check_scalar(n_controls, "n_controls", numbers.Integral, min_val=0)
-    check_scalar(max_megabytes, "max_megabytes", numbers.Real, min_val=0.1)
+    check_scalar(
+        max_megabytes, "max_megabytes", numbers.Real, min_val=0, include_boundaries="neither"
+    )
     table, content = cleaner.label_issues_, content_of(X, show)
     if len(content) != len(table):
         raise ValueError(
