@@ -2,12 +2,17 @@
 
 import numpy as np
 from sklearn.utils import Bunch
+from sklearn.utils.validation import check_consistent_length
 
-from skdiffusion_label.cleaning._validation import check_kind
+from skdiffusion_label.cleaning._validation import check_kind, check_proba
 from skdiffusion_label.noise_model import dawid_skene
 
+_LEAST_PROBABILITY = (
+    1e-3  # of what features say: some class that annotators name may be new to them
+)
 
-def aggregate_annotations(annotations):
+
+def aggregate_annotations(annotations, proba=None):
     """Infer labels from those of several annotators, each as reliable as it turns out to be.
 
     Expectation maximization after Dawid and Skene [1]_: annotators' confusion matrices and the true
@@ -19,6 +24,10 @@ def aggregate_annotations(annotations):
     annotations : array-like of shape (n_samples, n_annotators)
         Labels, all of them strings, booleans or numbers; None or NaN where an annotator has given
         none. Each row needs at least one.
+    proba : array-like of shape (n_samples, n_classes), default=None
+        What is known of the true labels besides, such as out-of-sample probabilities given the
+        rows' features; columns in the order of the sorted labels. Annotators are then judged by
+        these too, however little they overlap.
 
     Returns
     -------
@@ -28,7 +37,8 @@ def aggregate_annotations(annotations):
         - ``classes``: ndarray of shape (n_classes,);
         - ``confusion_matrices``: ndarray of shape (n_annotators, n_classes, n_classes),
           P(annotator's label = column | true label = row);
-        - ``reliability``: ndarray of shape (n_annotators,), P(annotator's label is right).
+        - ``reliability``: ndarray of shape (n_annotators,), P(annotator's label is right);
+        - ``n_labels``: ndarray of shape (n_samples,), how many labels each row has.
 
     Raises
     ------
@@ -49,13 +59,18 @@ def aggregate_annotations(annotations):
     array(['cat', 'dog', 'cat'], dtype='<U3')
     """
     codes, classes = _encode(annotations)
-    posterior, prior, matrices = dawid_skene(codes, len(classes))
+    if proba is not None:
+        proba = check_proba(proba, len(classes))
+        check_consistent_length(codes, proba)
+        proba = (1 - _LEAST_PROBABILITY) * proba + _LEAST_PROBABILITY / len(classes)
+    posterior, prior, matrices = dawid_skene(codes, len(classes), proba)
     return Bunch(
         labels=classes[posterior.argmax(axis=1)],
         label_distributions=posterior,
         classes=classes,
         confusion_matrices=matrices,
         reliability=np.einsum("c,acc->a", prior, matrices),
+        n_labels=(codes >= 0).sum(axis=1),
     )
 
 

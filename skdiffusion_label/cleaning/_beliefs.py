@@ -24,12 +24,14 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import _check_method_params
 
+from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._routing import last_step, told
 from skdiffusion_label.cleaning._validation import check_proba
 from skdiffusion_label.noise_model import (
     fit_local_noise,
     fit_pool,
     labels_of,
+    normalized,
     posterior,
     posterior_of_given,
 )
@@ -53,6 +55,7 @@ _KNOWS_NOTHING = (
     "The classifier foretells given labels hardly better than their frequencies do. It cannot "
     "tell wrong labels from right ones."
 )
+_MIN_OVERLAP = 0.5  # share of rows with several labels, from which annotators tell noise themselves
 _CANNOT_TELL = (
     "The given labels do not tell noise from classes that overlap: they are foretold as well "
     "without noise. No label is replaced; what is suspicious is to be reviewed."
@@ -277,17 +280,22 @@ def _frequencies(y_codes, n_classes):
     return np.bincount(y_codes, minlength=n_classes) / len(y_codes)
 
 
-def beliefs_with_annotations(beliefs, annotations, classes):
-    """Let all annotators' labels stand in for the given one, their consensus.
+def beliefs_with_annotations(beliefs, opinions, classes):
+    """Let all annotators' labels (n_samples, n_annotators) stand in for their consensus.
 
-    The consensus may leave out classes that some annotator has named.
+    They are judged by the features and by each other. Returns the beliefs, and what
+    :func:`aggregate_annotations` makes of the annotators. These may name classes that are not among
+    ``classes``, as these may hold some that only decisions have brought.
     """
-    distributions = annotations.label_distributions[:, np.isin(annotations.classes, classes)]
-    likelihoods = distributions / distributions.mean(axis=0).clip(min=1e-300)
-    purified = _normalized(beliefs.proba * likelihoods)
+    named = aggregate_annotations(opinions).classes
+    proba = np.full((len(beliefs.proba), len(named)), _LEAST_PROBABILITY)
+    columns, codes = np.intersect1d(named, classes, return_indices=True)[1:]
+    proba[:, columns] = beliefs.proba[:, codes]
+    judged = aggregate_annotations(opinions, normalized(proba))
+    purified = np.full_like(beliefs.proba, _LEAST_PROBABILITY)
+    purified[:, codes] = judged.label_distributions[:, columns]
+    purified = normalized(purified)
     # That labels are wrong is known from annotators who disagree.
-    return replace(beliefs, purified=purified, posterior=purified, abstention=None)
-
-
-def _normalized(proba):
-    return proba / proba.sum(axis=1, keepdims=True).clip(min=1e-300)
+    overlap = np.mean(judged.n_labels > 1) >= _MIN_OVERLAP
+    abstention = None if overlap else beliefs.abstention
+    return replace(beliefs, purified=purified, posterior=purified, abstention=abstention), judged

@@ -90,7 +90,8 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
     estimator_ : classifier or None
         Fitted on all rows; None if folds have judged.
     annotations_ : Bunch or None
-        What :func:`aggregate_annotations` has made of several annotators' labels.
+        What :func:`aggregate_annotations` has made of several annotators' labels, and of what the
+        classifier says of the rows.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
 
@@ -185,13 +186,14 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         (X,) = indexable(X)
         params = {"groups": groups, "sample_weight": sample_weight, **fit_params}
         beliefs = self._judge(X, read, params)
-        if read.annotations is not None:
-            beliefs = beliefs_with_annotations(beliefs, read.annotations, read.classes)
+        annotations = None
+        if read.opinions is not None:
+            beliefs, annotations = beliefs_with_annotations(beliefs, read.opinions, read.classes)
         table, codes = self._table(read, beliefs, y, verified is not None or decisions is not None)
         lost = _lost_classes(read, codes)
         for reason in filter(None, (beliefs.abstention, lost)):
             warnings.warn(reason, UserWarning, stacklevel=3)  # past the check of parameters
-        self.classes_, self.annotations_ = read.classes, read.annotations
+        self.classes_, self.annotations_ = read.classes, annotations
         self.fingerprint_ = read.fingerprint
         self.label_issues_ = table
         self.clean_labels_ = read.classes[codes]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.utils import Bunch, assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._decisions import codes_of_texts, gathered_decisions
@@ -27,8 +27,8 @@ class LabelsRead:
     is_missing, verified, excluded : ndarray of shape (n,), dtype=bool
         Rows without a label, those whose label is known to be right, and those that are not to be
         learned from.
-    annotations : Bunch or None
-        What several annotators' labels led to.
+    opinions : array-like of shape (n, n_annotators) or None
+        Several annotators' labels, whose consensus is the given one.
     fingerprint : str
         Of rows and labels, as they came.
     """
@@ -39,7 +39,7 @@ class LabelsRead:
     is_missing: np.ndarray
     verified: np.ndarray
     excluded: np.ndarray
-    annotations: Bunch | None = None
+    opinions: object = None
     fingerprint: str = ""
 
     @property
@@ -72,7 +72,7 @@ def known_labels(classes, y_codes, is_missing=None):
 
 def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_classes=()):
     """Return :class:`LabelsRead`, with the decisions put in."""
-    labels, is_missing, annotations = _consensus(y, missing_label)
+    labels, is_missing, opinions = _consensus(y, missing_label)
     classes, y_codes = np.unique(labels, return_inverse=True)
     read = known_labels(classes, y_codes, is_missing)
     verified = _check_verified(verified, is_missing)
@@ -81,7 +81,7 @@ def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_cla
         # Of what the user has verified, the label before is not known.
         given=np.where(verified, -1, read.given),
         verified=verified,
-        annotations=annotations,
+        opinions=opinions,
         fingerprint=fingerprint(X, read.labels()),
     )
     return read if decisions is None else _decided(read, decisions, new_classes)
@@ -103,7 +103,7 @@ def read_new_labels(y, classes, missing_label=None):
 
 def _without_marks(y, missing_label):
     """Return labels with None in place of what stands for a missing one."""
-    if missing_label is None or np.ndim(y) != 1:
+    if missing_label is None:
         return y
     return np.where(np.asarray(y) == missing_label, None, np.asarray(y, dtype=object))
 
@@ -137,18 +137,32 @@ def _decided(read, decisions, new_classes):
 
 
 def _consensus(y, missing_label):
-    """Return labels, where there are none, and what several annotators' labels led to, or None."""
-    annotations = None
+    """Return labels, where there are none, and the labels of several annotators, or None."""
+    opinions = None
     y = _without_marks(y, missing_label)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-        annotations = aggregate_annotations(y)
-        y = annotations.labels
+        _refuse_indicators(y)
+        opinions, y = y, aggregate_annotations(y).labels
     y, is_missing = filled_labels(y)
     check_kind(y, "y")
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
-    return y, is_missing, annotations
+    return y, is_missing, opinions
+
+
+def _refuse_indicators(y):
+    """Raise if ``y`` marks the classes of each row, instead of naming one for each annotator."""
+    dtype = getattr(y, "dtype", None)
+    if (
+        isinstance(dtype, np.dtype)
+        and dtype.kind in "biu"
+        and type_of_target(y).startswith("multil")
+    ):
+        raise ValueError(
+            "y must hold one label for each row, or those of several annotators, got a multilabel "
+            "indicator. If zeros and ones are annotators' labels, pass them as strings."
+        )
 
 
 def _check_verified(verified, is_missing):

@@ -1,5 +1,6 @@
 """How labels got wrong: P(given | true), and what a given label says; numpy in, numpy out."""
 
+from skdiffusion_label.noise_model._confusion import normalized
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
 from skdiffusion_label.noise_model._labels import filled_labels, labels_of, with_verified
 from skdiffusion_label.noise_model._pool import (
@@ -26,6 +27,7 @@ __all__ = [
     "fit_pool",
     "join_judge",
     "labels_of",
+    "normalized",
     "posterior",
     "posterior_of_given",
     "vote_distributions",

@@ -40,7 +40,7 @@ def alternate(beliefs, estimate, infer):
     return best
 
 
-def dawid_skene(codes, n_classes):
+def dawid_skene(codes, n_classes, proba=None):
     """Estimate the confusion matrices of several annotators along with the true labels.
 
     Parameters
@@ -49,6 +49,9 @@ def dawid_skene(codes, n_classes):
         Integer-coded labels, -1 where there is none. Each row has at least one.
     n_classes : int
         Number of classes.
+    proba : ndarray of shape (n_samples, n_classes), default=None
+        What is known of the true labels from elsewhere, as from a row's features. Annotators are
+        then judged by it, also where none of them overlap; else by the majority.
 
     Returns
     -------
@@ -68,12 +71,15 @@ def dawid_skene(codes, n_classes):
 
     def infer(model):
         prior, matrices = model
-        log_joint = np.tile(np.log(prior), (len(codes), 1))
+        log_joint = np.log(np.tile(prior, (len(codes), 1)) if proba is None else proba)
         for matrix, (rows, labels) in zip(matrices, given, strict=True):
             log_joint[rows] += np.log(matrix[:, labels]).T
         likelihood = np.logaddexp.reduce(log_joint, axis=1)
         return np.exp(log_joint - likelihood[:, None]), likelihood.mean()
 
-    votes = np.stack([(codes == code).sum(axis=1) for code in range(n_classes)], axis=1)
-    (prior, matrices), posterior = alternate(normalized(votes), estimate, infer)
+    first = proba
+    if proba is None:
+        votes = np.stack([(codes == code).sum(axis=1) for code in range(n_classes)], axis=1)
+        first = normalized(votes)
+    (prior, matrices), posterior = alternate(first, estimate, infer)
     return posterior, prior, matrices
