@@ -112,6 +112,15 @@ def test_readme_shows_how_fast_images_are():
     assert f"({training:.2f}; medians" in README
 
 
+def test_guide_shows_what_was_measured_of_the_page():
+    results = json.loads((ROOT / "docs" / "results" / "review.json").read_text())["results"]
+    guide = " ".join((ROOT / "docs" / "review.rst").read_text().split())
+    assert (
+        f"{results['megabytes']:.1f} MB, first row after {results['first_row_ms']['median']} ms, "
+        f"{results['key_ms']['median']} ms from a key to the picture (medians)"
+    ) in guide
+
+
 def test_readme_names_the_two_commands():
     assert "make demo" in README
     assert "make test" in README

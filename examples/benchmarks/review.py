@@ -110,8 +110,8 @@ def main(argv=None):
         "n_rows": options.n_rows,
         "megabytes": round(megabytes, 2),
         "seconds_to_write": round(seconds, 1),
-        "first_row_ms": {"median": statistics.median(starts), "worst": max(starts)},
-        "key_ms": {"median": statistics.median(keys), "worst": max(keys), "n": len(keys)},
+        "first_row_ms": {"median": round(statistics.median(starts)), "worst": round(max(starts))},
+        "key_ms": {"median": round(statistics.median(keys)), "worst": round(max(keys))},
     }
     print(json.dumps(results, indent=1))
     report = {

@@ -5,6 +5,18 @@ from html import escape
 _MAX_CLASSES = 10  # named in the summary; more would be longer than all the rest
 
 
+class SummaryMixin:
+    """Adds what a fitted cleaner has found to scikit-learn's picture of the estimator."""
+
+    def _repr_html_inner(self):
+        picture = super()._repr_html_inner()
+        return picture + summary_html(self) if hasattr(self, "label_issues_") else picture
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle | ({"text/html": self._repr_html_inner()} if "text/html" in bundle else {})
+
+
 def summary_html(cleaner):
     """Return a small table of HTML; names of classes are escaped."""
     table = cleaner.label_issues_
@@ -26,4 +38,4 @@ def summary_html(cleaner):
         f'<td style="text-align: left">{escape(value)}</td></tr>'
         for name, value in lines.items()
     )
-    return f"<table><caption>Labels cleaned</caption><tbody>{cells}</tbody></table>"
+    return f"<table><tbody>{cells}</tbody></table>"

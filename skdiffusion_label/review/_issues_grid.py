@@ -57,11 +57,11 @@ class LabelIssuesDisplay:
     >>> from skdiffusion_label.cleaning import LabelCleaner
     >>> from skdiffusion_label.review import LabelIssuesDisplay
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> y[7] = 2
+    >>> y[::5] = (y[::5] + 1) % 3
     >>> cleaner = LabelCleaner(LogisticRegression(max_iter=1000), random_state=0).fit(X, y)
-    >>> display = LabelIssuesDisplay.from_cleaner(cleaner, X, n_issues=1)
-    >>> display.issues[0].title
-    'row 7: 2 -> 0'
+    >>> display = LabelIssuesDisplay.from_cleaner(cleaner, X, n_issues=4)
+    >>> len(display.axes_)
+    4
     """
 
     def __init__(self, issues):

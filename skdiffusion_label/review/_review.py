@@ -94,7 +94,7 @@ def write_review(
     >>> from skdiffusion_label.cleaning import LabelCleaner
     >>> from skdiffusion_label.review import write_review
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> y[7] = 2
+    >>> y[::5] = (y[::5] + 1) % 3
     >>> cleaner = LabelCleaner(LogisticRegression(max_iter=1000), random_state=0).fit(X, y)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write_review(Path(folder) / "review.html", cleaner, X)
@@ -104,7 +104,9 @@ def write_review(
     check_is_fitted(cleaner)
     check_scalar(max_rows, "max_rows", numbers.Integral, min_val=1)
     check_scalar(n_controls, "n_controls", numbers.Integral, min_val=0)
-    check_scalar(max_megabytes, "max_megabytes", numbers.Real, min_val=0.1)
+    check_scalar(
+        max_megabytes, "max_megabytes", numbers.Real, min_val=0, include_boundaries="neither"
+    )
     table, content = cleaner.label_issues_, content_of(X, show)
     if len(content) != len(table):
         raise ValueError(

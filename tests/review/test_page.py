@@ -122,6 +122,17 @@ def test_escape_leaves_the_type_ahead_without_a_decision(open_page, pets):
     assert not page.is_seen("#type-dialog")
 
 
+def test_key_that_is_held_down_decides_one_row(open_page, pets):
+    page = open_page(*pets)
+
+    page.run(
+        "for (let i = 0; i < 5; i += 1) document.body.dispatchEvent("
+        "new KeyboardEvent('keydown', {key: 'a', bubbles: true, repeat: i > 0}))"
+    )
+
+    assert page.text("#progress-text") == "1 of 8 decided"
+
+
 def test_digits_are_the_classes_that_are_digits(open_page, make_cleaner):
     page = open_page(make_cleaner(np.array([3, 5, 0]), np.array([5, 3, 5])), ["a", "b", "c"])
 

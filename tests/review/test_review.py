@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 
 import numpy as np
@@ -105,6 +106,25 @@ def test_images_of_which_none_can_be_read_are_an_error(write, cleaner):
         write(cleaner, FILES)
 
 
+def test_names_of_files_may_hold_anything(write, make_cleaner, tmp_path):
+    names = [
+        "<img src=x onerror=alert(1)>",
+        "\"'&",
+        "two\nlines",
+        "=cmd",
+        "\u202egnp",
+        "\U0001f4a9",
+    ]
+    paths = [str(tmp_path / f"{name}.png") for name in names] + [os.fsdecode(b"\xff.png")]
+    for path in paths[:-1]:
+        Image.new("RGB", (20, 20)).save(path)
+    n = len(paths)
+
+    seen = write(make_cleaner(["a"] * n, ["b"] * n), paths)["seen"]
+
+    assert [seen[str(row)]["name"] for row in range(n)] == [*paths[:-1], "?.png"]
+
+
 def test_images_of_any_mode_are_shown(write, cleaner):
     modes = ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "YCbCr"]
     suggested = ["b"] * len(modes)
@@ -136,7 +156,7 @@ def test_photographs_are_shown_upright(tmp_path, cleaner):
         (NUMBERS, {"max_rows": 1.5}, TypeError, "max_rows must be an instance of int"),
         (NUMBERS, {"n_controls": -1}, ValueError, "n_controls == -1, must be >= 0"),
         (NUMBERS, {"n_controls": 4}, ValueError, "n_controls == 4.*certainly right.*: 0"),
-        (NUMBERS, {"max_megabytes": 0}, ValueError, "max_megabytes == 0, must be >= 0.1"),
+        (NUMBERS, {"max_megabytes": 0}, ValueError, "max_megabytes == 0, must be > 0"),
         (NUMBERS, {"features": NUMBERS[:2]}, ValueError, "features must have a row for each"),
         (NUMBERS, {"show": "image"}, TypeError, "pixels as uint8"),
         ("abc", {}, TypeError, "a text for each row, got a single str"),

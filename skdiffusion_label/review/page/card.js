@@ -1,6 +1,7 @@
 // The row in focus: what it is, its labels, and what speaks for them.
 
 const N_CELLS = 6; // columns that are shown at once; the others are unfolded
+const N_NEIGHBOR_TEXT = 240; // characters: of a neighbor the beginning is enough
 const FAR = 2; // robust units: one in twenty normal numbers is as far off
 
 function showCard() {
@@ -124,7 +125,8 @@ function tally(row, hidden) {
   if (hidden) return ["Their labels are hidden until you decide."];
   const n = (code) => row.neighbors.filter(([, label]) => label === code).length;
   const of = (code) => el("b", {}, labelElement(code));
-  const first = [`${n(row.suggested)} of ${row.neighbors.length} are labeled `, of(row.suggested)];
+  const some = `${n(row.suggested) || "None"} of ${row.neighbors.length} are labeled `;
+  const first = [some, of(row.suggested)];
   if (row.given < 0 || row.given === row.suggested) return [...first, "."];
   return [...first, `, ${n(row.given) || "none"} `, of(row.given), "."];
 }
@@ -136,7 +138,7 @@ function neighborItem(row, hidden, j, label, far) {
   if (!hidden) item.append(el("strong", {}, labelElement(label)));
   const id = el("bdi", {}, idOf.get(j) ?? data.ids[j]);
   item.append(muted("row ", id, far === null ? "" : ` · ${far} away`));
-  if (data.kind === "text") item.append(el("p", { dir: "auto" }, seenOf(j).text.slice(0, 240)));
+  if (data.kind === "text") item.append(el("p", { dir: "auto" }, seenOf(j).text.slice(0, N_NEIGHBOR_TEXT)));
   return item;
 }
 

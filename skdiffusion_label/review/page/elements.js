@@ -1,5 +1,6 @@
 // Elements are made here, and texts from data are put in as texts alone.
 
+const TINY_SIDE = 64; // pixels: as in _thumbnails.py
 const byId = (id) => document.getElementById(id);
 
 function el(tag, attributes = {}, ...children) {
@@ -36,7 +37,8 @@ function imageElement(row, alt) {
   const image = el("img", { src: source, alt, decoding: "async" });
   // Few pixels are shown as what they are, not as a blur.
   image.addEventListener("load", () => {
-    image.classList.toggle("pixels", Math.max(image.naturalWidth, image.naturalHeight) <= 64);
+    const side = Math.max(image.naturalWidth, image.naturalHeight);
+    image.classList.toggle("pixels", side <= TINY_SIDE);
   });
   return image;
 }

@@ -1,5 +1,6 @@
 // The list of rows: which are shown, in which order, and which is in focus.
 
+const N_SNIPPET = 80; // characters: a line of the list
 let visible = []; // indices of rows, in the order in which they are shown
 const buttons = rows.map((row, index) => listButton(row, index));
 const haystacks = rows.map((row) => {
@@ -17,7 +18,7 @@ function listButton(row, index) {
     el("span", suggested, " → "),
     el("span", suggested, labelElement(row.suggested)),
   );
-  const text = data.kind === "text" ? (seenOf(row.row).text ?? "").slice(0, 80) : `row ${row.id}`;
+  const text = data.kind === "text" ? (seenOf(row.row).text ?? "").slice(0, N_SNIPPET) : `row ${row.id}`;
   const button = el(
     "button",
     { type: "button", tabindex: -1 },

@@ -69,7 +69,9 @@ function connect() {
   }
   document.addEventListener("keydown", onKey);
   addEventListener("beforeunload", (event) => {
-    if (!state.isSaved) event.preventDefault();
+    if (state.isSaved) return;
+    event.preventDefault();
+    event.returnValue = true; // for browsers before 2024
   });
 }
 
