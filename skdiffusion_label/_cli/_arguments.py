@@ -77,7 +77,9 @@ def _add_apply(words):
     _add_labels(command)
     _add_learning(command)
     group = command.add_argument_group("output")
-    group.add_argument("--out", metavar="FILE", required=True, help="the table with decided labels")
+    group.add_argument(
+        "--out", metavar="FILE", default="-", help="the table with decided labels (default: -)"
+    )
     group.add_argument("--into", metavar="COLUMN", help="a new column for decided labels")
     group.add_argument(
         "--mark", metavar="COLUMN", help="a new column that says what was decided on the row"

@@ -50,16 +50,13 @@ def find(arguments):
 def judge(arguments):
     """Write the table of label issues of new rows, by what rows before them have taught."""
     check_outputs([arguments.out], arguments)
+    if len(arguments.label) > 1:
+        raise ValueError("judge takes one --label.")
     table, style = read_table(arguments.data, arguments)
     new_table, new_style = read_table(arguments.new_data, arguments)
     rows, labels = rows_of(table, arguments, style), labels_of(table, arguments)
     new_labels = labels_of(new_table, arguments)
-    only = arguments.text or arguments.image
-    for name in [only] if only is not None else feature_names(rows, arguments)[0]:
-        if name not in new_table.columns:
-            raise ValueError(
-                f"{arguments.new_data} has no column {name!r}, unlike {arguments.data}."
-            )
+    _check_likeness(rows, labels, new_table, new_labels, arguments)
     numbers = [name for name in rows.columns if rows[name].dtype.kind == "f"]
     new_rows = rows_of(new_table, arguments, new_style, numbers).reindex(columns=rows.columns)
     cleaner = fit_cleaner(table, rows, labels, arguments)
@@ -68,6 +65,21 @@ def judge(arguments):
     summary = summarize(cleaner, issues) | _judged_by_truth(new_table, issues, arguments)
     report(summary | _named(out=arguments.out), arguments)
     return int(arguments.fail_on_issues and summary["issues"] > 0)
+
+
+def _check_likeness(rows, labels, new_table, new_labels, arguments):
+    """Raise if new rows lack a column that is learned from, or have labels that nobody knows."""
+    only = arguments.text or arguments.image
+    for name in [only] if only is not None else feature_names(rows, arguments)[0]:
+        if name not in new_table.columns:
+            raise ValueError(
+                f"{arguments.new_data} has no column {name!r}, unlike {arguments.data}."
+            )
+    unknown = sorted(set(new_labels.dropna()) - set(labels.dropna()), key=str)
+    if unknown:
+        raise ValueError(
+            f"{arguments.new_data} has the label {unknown[0]!r}, which {arguments.data} has not."
+        )
 
 
 def make_cleaner(rows, arguments, tell):

@@ -96,7 +96,7 @@ def read_new_labels(y, classes, missing_label=None):
     y_codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     unknown = classes[y_codes] != y
     if unknown.any():
-        label = y[unknown.argmax()].item()
+        label = y.tolist()[unknown.argmax()]
         raise ValueError(f"y must hold labels seen in fit, among {classes[:5]}, got {label!r}.")
     return known_labels(classes, y_codes, is_missing)
 

@@ -39,6 +39,7 @@ def test_new_rows_are_judged_by_what_was_learned(halves, run, tmp_path):
     [
         ({"petal": "wide"}, "the column 'petal' must hold numbers, row 0 has 'wide'"),
         ({"petal": None}, "has no column 'petal', unlike"),
+        ({"species": "tulip"}, "has the label 'tulip', which"),
         ({"species": None}, "there is no column 'species'"),
     ],
 )

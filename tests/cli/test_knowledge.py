@@ -51,13 +51,32 @@ def test_rows_without_a_label_get_a_suggestion(plants, issues_of):
     assert not issues["is_label_issue"][:10].any()
 
 
-def test_labels_of_several_annotators(plants, issues_of):
+def test_labels_of_several_annotators(plants, issues_of, decide, run, tmp_path):
     truth, given = plants["true_species"], plants["species"]
     table = plants.assign(second=truth.where(np.arange(120) % 2 == 0, ""))
-    words = "--ignore", "true_species", "--id", "name"
-    issues = issues_of(table, "--label", "species", "--label", "second", *words)
+    labels = "--label", "species", "--label", "second"
+    issues = issues_of(table, *labels, "--ignore", "true_species", "--id", "name")
     assert len(issues) == 120
     assert (issues["suggested_label"] == truth).mean() >= (given == truth).mean()
+    issues.to_csv(tmp_path / "issues.csv", index=False)
+    summary = run(
+        "find", tmp_path / "table.csv", *labels, "--ignore", "true_species", "--format", "json"
+    )
+    fingerprint = json.loads(summary[1])["fingerprint"]
+    decisions = decide(tmp_path / "issues.csv", fingerprint, tmp_path / "decisions.csv")
+    words = (
+        "apply",
+        tmp_path / "table.csv",
+        tmp_path / "decisions.csv",
+        *labels,
+        "--into",
+        "decided",
+    )
+    code, out, err = run(*words, "--to", "jsonl")
+    assert code == 0, err
+    decided = {line["name"]: line["decided"] for line in map(json.loads, out.splitlines())}
+    expected = decisions[:15].set_index("id")["label"].to_dict()
+    assert {name: label for name, label in decided.items() if label} == expected
 
 
 def test_page_shows_the_issues(data, run, tmp_path):
