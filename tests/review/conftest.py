@@ -53,7 +53,7 @@ def driver(tmp_path_factory):
 class Page:
     """What a person does with an open page, and what there is to see."""
 
-    def __init__(self, driver, path, downloads):
+    def __init__(self, driver, downloads, path):
         self.driver, self.path, self.downloads = driver, path, downloads
         self.open()
 
@@ -115,8 +115,8 @@ class Page:
 
 
 @pytest.fixture
-def open_page(driver, tmp_path):
-    """Return a function that writes a page and opens it; no page may complain on the console."""
+def open_file(driver, tmp_path):
+    """Return a function that opens a page; no page may complain on the console."""
     downloads = tmp_path / "downloads"
     downloads.mkdir()
     driver.execute_cdp_cmd(
@@ -124,16 +124,23 @@ def open_page(driver, tmp_path):
     )
     _set_width(driver, 1280)
 
-    def write_and_open(cleaner, X, **options):
-        return Page(driver, write_review(tmp_path / "page.html", cleaner, X, **options), downloads)
-
     driver.get("about:blank")
     driver.get_log("browser")
-    yield write_and_open
+    yield functools.partial(Page, driver, downloads)
     complaints = driver.get_log("browser")
     driver.execute_script("try { localStorage.clear() } catch {}")
     driver.get("about:blank")
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(open_file, tmp_path):
+    """Return a function that writes a page and opens it."""
+
+    def write_and_open(cleaner, X, **options):
+        return open_file(write_review(tmp_path / "page.html", cleaner, X, **options))
+
+    return write_and_open
 
 
 def _set_width(driver, width):
