@@ -1,5 +1,8 @@
 """The command that puts decided labels into a table."""
 
+import sys
+from contextlib import redirect_stdout
+
 import numpy as np
 
 from skdiffusion_label._cli._columns import labels_of, like, rows_of
@@ -87,5 +90,6 @@ def _find_again(table, rows, labels, decisions, arguments):
     cleaner = make_cleaner(rows, arguments, tell)
     options = fit_options(table, arguments)
     tell(f"judging {len(rows)} labels, {len(decisions)} of them decided")
-    cleaner.apply(rows, labels, decisions, new_classes=arguments.new_class, **options)
+    with redirect_stdout(sys.stderr):  # whatever libraries print
+        cleaner.apply(rows, labels, decisions, new_classes=arguments.new_class, **options)
     write_issues(cleaner.label_issues_, arguments.issues, arguments)

@@ -204,7 +204,9 @@ def _add_said(command):
         help="of the summary: json is on stdout",
     )
     group.add_argument("-q", "--quiet", action="store_true", help="only warnings and errors")
-    group.add_argument("-v", "--verbose", action="store_true", help="tracebacks of errors")
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="progress, and tracebacks of errors"
+    )
 
 
 def _delimiter(text):

@@ -1,5 +1,8 @@
 """The commands that judge labels: those of one table, and new ones by the table before."""
 
+import sys
+from contextlib import redirect_stdout
+
 import numpy as np
 
 from skdiffusion_label._cli._columns import (
@@ -93,6 +96,7 @@ def make_cleaner(rows, arguments, tell):
         make_classifier(rows, names, arguments, tell),
         target_precision=arguments.target_precision,
         random_state=arguments.random_state,
+        verbose=int(arguments.verbose),
     )
 
 
@@ -109,7 +113,8 @@ def fit_cleaner(table, rows, labels, arguments):
     cleaner = make_cleaner(rows, arguments, tell)
     options = fit_options(table, arguments)
     tell(f"judging {len(rows)} labels of {name_of(arguments.data)}")
-    return cleaner.fit(rows, labels, **options)
+    with redirect_stdout(sys.stderr):  # whatever libraries print
+        return cleaner.fit(rows, labels, **options)
 
 
 def write_issues(issues, path, arguments):

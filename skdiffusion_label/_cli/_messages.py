@@ -14,6 +14,11 @@ def teller(arguments):
     return (lambda message: None) if arguments.quiet else say
 
 
+def shows_progress(arguments):
+    """Tell whether somebody watches: a terminal, or who has asked for it."""
+    return arguments.verbose or (sys.stderr.isatty() and not arguments.quiet)
+
+
 def say(message):
     """Print a line on standard error."""
     print(f"{PROGRAM}: {message}", file=sys.stderr, flush=True)

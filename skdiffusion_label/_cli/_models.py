@@ -4,6 +4,8 @@ import importlib.util
 import os
 from pathlib import Path
 
+from skdiffusion_label._cli._messages import shows_progress
+
 # Dimensions of texts without a language model: as many as latent semantic analysis usually keeps.
 _N_TEXT_FEATURES = 100
 _N_WORDS = 2**16  # buckets that words are hashed to: collisions are rare among 10,000 words
@@ -78,7 +80,8 @@ def _text_features(arguments, tell):
         )
         model = TFIDF
     if model != TFIDF:
-        return FunctionTransformer(embed_texts, kw_args={"model": model or _language_model()})
+        told = {"model": model or _language_model(), "progress": shows_progress(arguments)}
+        return FunctionTransformer(embed_texts, kw_args=told)
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
@@ -104,10 +107,10 @@ def without_missing(texts):
     return ["" if text is None else str(text) for text in texts]
 
 
-def embed_texts(texts, model):
+def embed_texts(texts, model, progress):
     """Return the embeddings (n_samples, n_features) of texts by a model of sentence-transformers.
 
-    ``model`` is a name or a folder.
+    ``model`` is a name or a folder; ``progress`` says whether to show a bar.
     """
     from sentence_transformers import SentenceTransformer
 
@@ -118,7 +121,7 @@ def embed_texts(texts, model):
             f"the language model {model} cannot be loaded: {error}. Name a folder by --text-model, "
             f"or count words with --text-model {TFIDF}."
         ) from error
-    return encoder.encode(without_missing(texts), show_progress_bar=False)
+    return encoder.encode(without_missing(texts), show_progress_bar=progress)
 
 
 def _image_features(arguments):
@@ -154,7 +157,7 @@ def paths_in(paths, root):
 def _clip(name, weights, arguments):
     from skdiffusion_label.embedding import CLIPEmbedder
 
-    return CLIPEmbedder(name, weights, cache=arguments.image_cache)
+    return CLIPEmbedder(name, weights, **_embedding_options(arguments))
 
 
 def _is_torchvision(name):
@@ -174,7 +177,11 @@ def _torchvision(name, weights, arguments):
 
     module = _headless(name, Path(weights))
     preprocess = get_model_weights(name).DEFAULT.transforms()
-    return TorchEmbedder(module, preprocess, normalize=True, cache=arguments.image_cache)
+    return TorchEmbedder(module, preprocess, normalize=True, **_embedding_options(arguments))
+
+
+def _embedding_options(arguments):
+    return {"cache": arguments.image_cache, "verbose": int(shows_progress(arguments))}
 
 
 def _headless(name, path):

@@ -108,3 +108,10 @@ def test_table_and_json_cannot_both_be_on_stdout(data, run):
     code, out, err = run("find", data, *PLANTS, "--out", "-", "--format", "json")
     assert (code, out) == (2, "")
     assert "the table and the summary cannot both be on standard output" in err
+
+
+def test_progress_is_not_on_stdout(data, run, found):
+    code, out, err = run("find", data, *PLANTS, "--id", "name", "-v")
+    assert code == 0
+    assert out == found.path.read_text()
+    assert "loss" in err

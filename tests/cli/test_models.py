@@ -18,7 +18,9 @@ TEXTS = ["a bright morning", "the morning was bright", "a dark night", None, "th
 def features_of(rows, told=None, **asked):
     """Return the features of all columns, or of the one that is asked for."""
     defaults = dict.fromkeys(["text", "image", "text_model", "image_root", "image_cache"])
-    arguments = SimpleNamespace(**{**defaults, "data": "-", **asked})
+    arguments = SimpleNamespace(
+        **{**defaults, "data": "-", "verbose": False, "quiet": True, **asked}
+    )
     tell = (told if told is not None else []).append
     return make_features(rows, list(rows.columns), arguments, tell).fit_transform(rows)
 
