@@ -82,9 +82,10 @@ def _find_delimiter(sample, quotechar):
     if widths[best] > 1:
         return best
     try:
-        return csv.Sniffer().sniff(sample, _DELIMITERS + _RARE_DELIMITERS).delimiter
+        rare = csv.Sniffer().sniff(sample, _DELIMITERS + _RARE_DELIMITERS).delimiter
     except csv.Error:
         return best
+    return rare if _width(sample, rare, quotechar) > 1 else best
 
 
 def _width(sample, delimiter, quotechar):

@@ -52,11 +52,11 @@ def test_quotes_are_written_as_they_were(text):
     assert encode_table(table, style).decode() == text
 
 
-def test_header_alone_and_spaces_after_delimiters():
+def test_spaces_after_delimiters_and_single_columns():
     table, _ = decode_table(b"a, b\n1, 2\n", "data", "csv")
     assert table.to_dict("list") == {"a": ["1"], "b": ["2"]}
-    table, _ = decode_table(b"a\nx\ny\n", "data", "csv")
-    assert table["a"].tolist() == ["x", "y"]
+    table, _ = decode_table(b"a\nsome words\nand a few more\n", "data", "csv")
+    assert table["a"].tolist() == ["some words", "and a few more"]
 
 
 def test_cell_that_is_larger_than_the_csv_module_allows_is_read():
