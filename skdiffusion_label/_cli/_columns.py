@@ -8,6 +8,7 @@ import numpy as np
 _MISSING_NUMBERS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-"})
 _YES = frozenset({"1", "true", "t", "yes", "y", "keep", "relabel"})
 _NO = frozenset({"0", "false", "f", "no", "n", ""})
+_N_NAMED = 20  # columns that an error names, so that it stays readable
 WHY_LEFT_OUT = "counts the rows, is empty or is the truth"
 TRUE_LABEL = "true_{}"  # the column where simulate keeps the labels that it takes for true
 
@@ -130,7 +131,8 @@ def cells_of(table, name, missing=None):
 
 def _check_name(name, names):
     if name not in names:
-        raise ValueError(f"there is no column {name!r} among {', '.join(map(repr, names))}.")
+        shown = ", ".join(map(repr, names[:_N_NAMED])) + ", ..." * (len(names) > _N_NAMED)
+        raise ValueError(f"there is no column {name!r} among {shown}.")
 
 
 def _plain(value):

@@ -91,6 +91,8 @@ def test_column_that_is_not_there_is_an_error(role):
     rows = rows_of(table_of(x=["1", "1"]), asked(), CSV)
     with pytest.raises(ValueError, match="there is no column 'no' among 'x', 'y'"):
         feature_names(rows, asked(**{role: "no"}))
+    with pytest.raises(ValueError, match=r"'c19', \.\.\.\.$"):
+        labels_of(table_of(**{f"c{column}": ["1"] for column in range(30)}), asked())
 
 
 def test_labels_are_as_they_stand_there():
