@@ -69,7 +69,7 @@ def judge_rows(estimator, features, standardized, rows, seed):
         metric=estimator.metric,
         space=estimator.retrieval_space,
         algorithm=estimator.neighbors_algorithm,
-        sample_weight=rows.vote,
+        sample_weight=rows.weight,
         neighbors=rows.neighbors,
         groups=rows.groups,
         random_state=seed,

@@ -65,13 +65,13 @@ def fit_models(standardized, rows, random_state, n_jobs):
         As of :meth:`Models.judge`.
     """
     n_classes = len(rows.classes)
-    counts = np.bincount(rows.y_codes, rows.vote, minlength=n_classes) + 1
+    counts = np.bincount(rows.y_codes, rows.weight, minlength=n_classes) + 1
     frequencies = (counts / counts.sum()).astype(np.float32)
     discriminant, log_proba = fit_discriminant(
         standardized,
         rows.y_codes,
         n_classes,
-        sample_weight=rows.vote,
+        sample_weight=rows.weight,
         groups=rows.groups,
         random_state=random_state,
     )
@@ -99,7 +99,7 @@ def _fit_forest(kind, leaf_size, standardized, rows, *, random_state, n_jobs):
         n_jobs=n_jobs,
     )
     trained = rows.trained
-    return forest.fit(standardized[trained], rows.y_codes[trained], rows.vote[trained])
+    return forest.fit(standardized[trained], rows.y_codes[trained], rows.weight[trained])
 
 
 def _judged_across_groups(fit, standardized, rows, frequencies):

@@ -177,7 +177,7 @@ def _embedded_once(estimator, X, fit_params):
         first += 1
     if not first:
         return estimator, X
-    return estimator[first:], estimator[:first].fit(X).transform(X)
+    return estimator[first:], estimator[:first].fit_transform(X)
 
 
 def beliefs_from_proba(y_codes, proba, read=None):

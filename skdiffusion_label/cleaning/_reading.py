@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
@@ -153,12 +154,10 @@ def _consensus(y, missing_label):
 
 def _refuse_indicators(y):
     """Raise if ``y`` marks the classes of each row, instead of naming one for each annotator."""
-    dtype = getattr(y, "dtype", None)
-    if (
-        isinstance(dtype, np.dtype)
-        and dtype.kind in "biu"
-        and type_of_target(y).startswith("multil")
-    ):
+    is_indicator = sparse.issparse(y) or (
+        np.asarray(y).dtype.kind in "biu" and type_of_target(y) == "multilabel-indicator"
+    )
+    if is_indicator:
         raise ValueError(
             "y must hold one label for each row, or those of several annotators, got a multilabel "
             "indicator. If zeros and ones are annotators' labels, pass them as strings."

@@ -7,6 +7,7 @@ import numpy as np
 # Of the rows where a class leads: noise counted among them was within .02 of the truth on seven
 # sets with symmetric or pair noise.
 _CLEAR_SHARE, _MIN_CLEAR_ROWS = 0.3, 10
+_N_DEVIATIONS = 1.0  # by which rows have to be clear more often than by chance
 # Labels of each class that are worth the common noise rate beforehand: enough for a class of few,
 # too few to be seen in a class of hundreds.
 _N_COMMON_LABELS = 4.0
@@ -41,25 +42,44 @@ def one_rate(counts):
     return matrix
 
 
-def clear_transitions(proba, y_codes, sample_weight):
+def clear_transitions(proba, y_codes, sample_weight, unknown_weight=None):
     """Count the given labels of the rows that are clearest for a class.
 
     Their own labels had no part in ``proba`` (n_samples, n_classes), nor in the choice of the rows:
     three tenths of those where a class leads, by the margin to the next one. Returns P(given |
     true) with one rate for all classes, and class by class, shrunk towards the one rate.
+
+    ``unknown_weight`` (n_samples,) is positive where the true label is known and the given one is
+    not. Such rows that are clear more often than others have been looked at as their labels were
+    wrong: so many wrong labels are added.
     """
     n_samples, n_classes = proba.shape
     leading = proba.argmax(axis=1)
     others = proba.copy()
     others[np.arange(n_samples), leading] = -1
     margins = proba.max(axis=1) - others.max(axis=1)
-    counts = np.zeros((n_classes, n_classes))
+    counts, is_clear = np.zeros((n_classes, n_classes)), np.zeros(n_samples, dtype=bool)
     for code in range(n_classes):
         rows = np.flatnonzero((leading == code) & (sample_weight > 0))
         n_clear = max(math.ceil(_CLEAR_SHARE * len(rows)), min(len(rows), _MIN_CLEAR_ROWS))
         clear = rows[np.argsort(-margins[rows], kind="stable")[:n_clear]]
         counts[code] = np.bincount(y_codes[clear], sample_weight[clear], minlength=n_classes)
+        if len(clear):
+            is_clear |= (leading == code) & (margins >= margins[clear].min())
+    if unknown_weight is not None and n_classes > 1:
+        counts += _wrong_counts(unknown_weight, is_clear, leading, n_classes)
     return one_rate(counts), shrunk_transition(counts)
+
+
+def _wrong_counts(weight, is_clear, codes, n_classes):
+    """Return counts of the wrong labels that rows of unknown given labels stand for."""
+    n_rows, n_clear = weight.sum(), weight[is_clear].sum()
+    by_chance = _CLEAR_SHARE * n_rows
+    doubt = _N_DEVIATIONS * math.sqrt((1 - _CLEAR_SHARE) * by_chance)
+    n_wrong = max(n_clear - by_chance - doubt, 0) / (1 - _CLEAR_SHARE)
+    clear = np.bincount(codes[is_clear], weight[is_clear], minlength=n_classes)
+    others = (1 - np.eye(n_classes)) / (n_classes - 1)
+    return n_wrong * clear[:, None] / max(n_clear, _NO_MASS) * others
 
 
 def normalized(counts):

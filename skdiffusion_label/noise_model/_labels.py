@@ -37,6 +37,12 @@ class Labels:
         counts = self.is_noisy & (self.weight > 0)
         return np.where(counts, self.weight, 0) if counts.any() else self.weight
 
+    @property
+    def unknown_weight(self):
+        """Weights of the rows whose true label alone is known, or None if there are none."""
+        is_unknown = ~self.is_noisy & (self.weight > 0)
+        return np.where(is_unknown, self.weight, 0) if is_unknown.any() else None
+
     def likelihoods(self, rows, transition):
         """Return P(what is known of the label | true label), (n_rows, n_classes), of ``rows``."""
         n_classes = len(transition)

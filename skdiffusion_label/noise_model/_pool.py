@@ -211,7 +211,7 @@ def _weights(judgements, labels, rows, transition):
 def _noise_models(judgements, labels, rows):
     """Return candidates for P(given | true), no noise first."""
     n_classes = judgements.shape[2]
-    counted = labels.given, labels.noisy_weight
+    counted = labels.given, labels.noisy_weight, labels.unknown_weight
     rate, matrix = clear_transitions(judgements.mean(axis=0), *counted)
     noisy = [rate, matrix]
     if n_classes > _MAX_CLASSES_OF_MATRIX:
