@@ -40,9 +40,11 @@ def test_texts(texts, run, tmp_path):
     path = tmp_path / "texts.jsonl.gz"
     texts.to_json(path, orient="records", lines=True)
     words = "--label", "topic", "--text", "text", "--truth", "truth", "--text-model", "tfidf"
-    code, summary, err = run("find", path, *words, "--format", "json", "-q")
+    page = tmp_path / "page.html"
+    code, summary, err = run("find", path, *words, "--review", page, "--format", "json", "-q")
     assert code == 0, err
     assert min(precision_and_recall(summary)) > 0.7
+    assert texts["text"][0] in page.read_text(encoding="utf-8")
 
 
 def test_images(run, tmp_path):
@@ -60,9 +62,11 @@ def test_images(run, tmp_path):
     words = "--label", "light", "--image", "path", "--truth", "truth"
     model = f"local-dir:{tmp_path / 'clip'}"
     command = "find", tmp_path / "images.csv", *words, "--image-model", model
-    code, summary, err = run(*command, "--format", "json", "-q")
+    page = tmp_path / "page.html"
+    code, summary, err = run(*command, "--review", page, "--format", "json", "-q")
     assert code == 0, err
     assert min(precision_and_recall(summary)) > 0.8
+    assert "data:image/" in page.read_text(encoding="utf-8")
     (tmp_path / "images" / "7.png").write_bytes(b"no image")
     code, _, err = run(*command)
     assert (code, "7.png" in err) == (2, True)
