@@ -829,3 +829,13 @@ def test_missing_pynndescent_is_named_in_the_error(monkeypatch):
     with pytest.raises(ImportError, match="pynndescent"):
         find_neighbors(random_features(), 10, algorithm="pynndescent")
     assert find_neighbors(random_features(), 10, algorithm="exact").shape == (200, 10)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_features_may_be_written_over(metric):
+    features = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32) + 3
+    kept, given_up = features.copy(), features.copy()
+    expected = find_neighbors(features, 7, metric=metric)
+    np.testing.assert_array_equal(features, kept)
+    found = find_neighbors(given_up, 7, metric=metric, overwrite=True)
+    np.testing.assert_array_equal(found, expected)
