@@ -3,6 +3,7 @@
 import importlib
 
 from skdiffusion_label.classifier import (
+    TRUSTED_TYPES,
     LRADiffusionClassifier,
     LRADiffusionImageClassifier,
     published_settings,
@@ -14,6 +15,7 @@ __version__ = "0.1.0.dev0"
 _LAZY = {"CLIPEmbedder": "embedding", "LabelCleaner": "cleaning"}
 
 __all__ = [
+    "TRUSTED_TYPES",
     "CLIPEmbedder",
     "LRADiffusionClassifier",
     "LRADiffusionImageClassifier",
