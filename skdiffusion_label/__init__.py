@@ -7,6 +7,7 @@ __version__ = "0.1.0.dev0"
 # The frequent names of the rooms, imported when they are asked for: torch takes seconds, which
 # `skdiffusion-label --help` and its errors have no use for.
 _LAZY = {
+    "TRUSTED_TYPES": "classifier",
     "CLIPEmbedder": "embedding",
     "LRADiffusionClassifier": "classifier",
     "LRADiffusionImageClassifier": "classifier",
@@ -15,6 +16,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "TRUSTED_TYPES",
     "CLIPEmbedder",
     "LRADiffusionClassifier",
     "LRADiffusionImageClassifier",
