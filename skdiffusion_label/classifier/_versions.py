@@ -3,6 +3,21 @@
 import sys
 import warnings
 
+# What skops.io is to be told to trust, beside scikit-learn's own types.
+TRUSTED_TYPES = (
+    "skdiffusion_label.classifier._classifier.LRADiffusionClassifier",
+    "skdiffusion_label.classifier._judgement.Judges",
+    "skdiffusion_label.classifier._models.Models",
+    "skdiffusion_label.classifier._scaler.Scaler",
+    "skdiffusion_label.cleaning._cleaner.LabelCleaner",
+    "skdiffusion_label.noise_model._pool.LocalNoise",
+    "skdiffusion_label.noise_model._pool.Pool",
+    "skdiffusion_label.retrieval._bank.VoteBank",
+    "skdiffusion_label.retrieval._discriminant.Discriminant",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+)
+
 
 class VersionedState:
     """Mixin: the pickled state carries the package's version, and another one is told of."""

@@ -18,12 +18,14 @@ from skdiffusion_label.cleaning._beliefs import (
     beliefs_with_annotations,
 )
 from skdiffusion_label.cleaning._issues import issues_table, supporters
+from skdiffusion_label.cleaning._persistence import columns_of, frame_of
 from skdiffusion_label.cleaning._reading import read_labels, read_new_labels
 from skdiffusion_label.cleaning._resampling import resampled_labels
 from skdiffusion_label.cleaning._routing import last_step, purifies, routed
+from skdiffusion_label.cleaning._summary import SummaryMixin
 
 
-class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
+class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
     """Find wrong labels and mend them.
 
     Any classifier with ``predict_proba`` judges the labels. One that can purify labels, as
@@ -325,6 +327,18 @@ class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
         known = read.y_codes, read.is_missing, self.abstention_
         beliefs = beliefs_of_new_rows(self.estimator_, X, *known)
         return self._table(read, beliefs, y, False)[0]
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "label_issues_" in state:
+            state["label_issues_"] = columns_of(state["label_issues_"])
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        if "label_issues_" in state:
+            state["label_issues_"] = frame_of(state["label_issues_"])
+        super().__setstate__(state)
 
     def get_metadata_routing(self):
         """Return who takes what ``fit`` is told, by scikit-learn's metadata routing.

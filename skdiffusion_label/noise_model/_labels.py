@@ -115,7 +115,11 @@ def filled_labels(y, filling=None):
     """
     dtype = getattr(y, "dtype", None)
     is_numpy = isinstance(dtype, np.dtype) and dtype.kind != "O"
-    labels = np.asarray(y) if is_numpy else np.asarray(y, dtype=object)
+    if not is_numpy and hasattr(y, "to_list"):  # a series, whose array may hold NaN for None
+        labels = np.empty(len(y), dtype=object)
+        labels[:] = y.to_list()
+    else:
+        labels = np.asarray(y, dtype=None if is_numpy else object)
     if labels.ndim != 1:
         return y, np.zeros(labels.shape[:1], dtype=bool)
     if not is_numpy:
