@@ -215,7 +215,7 @@ def test_rows_that_are_no_candidates_are_not_judged_and_do_not_vote():
 def test_at_most_a_thousand_candidates_are_judged_by_all_of_them(monkeypatch):
     judged = []
 
-    def search(space, n_neighbors, *, metric, rows, is_candidate):
+    def search(space, n_neighbors, *, metric, rows, is_candidate, groups):
         judged.append(rows)
         np.testing.assert_array_equal(is_candidate, kept)
         return np.zeros((len(rows), n_neighbors), dtype=np.int64)
