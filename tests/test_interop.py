@@ -30,6 +30,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skdiffusion_label import LRADiffusionClassifier
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 @pytest.fixture
 def classifier(fast):
@@ -64,14 +66,6 @@ def test_cross_validated_probabilities_find_the_true_labels(classifier, blobs):
     X, y, y_given = blobs
     proba = cross_val_predict(classifier, X, y_given, cv=3, method="predict_proba")
     assert np.mean(proba.argmax(axis=1) == y) > 0.9
-
-
-def test_parallel_cross_validation_scores_like_a_sequential_one(classifier, blobs):
-    X, y, _ = blobs
-    classifier.set_params(max_iter=30)
-    parallel = cross_val_score(classifier, X, y, cv=2, n_jobs=2)
-    assert_array_equal(parallel, cross_val_score(classifier, X, y, cv=2))
-    assert parallel.min() > 0.9
 
 
 def test_sample_weight_is_routed_where_it_is_requested(classifier, blobs):

@@ -84,7 +84,8 @@ class JudgesAlone(ClassifierMixin, BaseEstimator):
         weights[:, -1] = 0
         alone = replace(judges, pool=replace(judges.pool, weights=weights))
         standardized = self.chosen_._scaler.transform(X)
-        return alone.truth(X, standardized, np.ones((len(X), len(self.classes_))))
+        (proba,) = alone.truth(X, standardized, np.ones((len(X), len(self.classes_))))
+        return proba
 
 
 class RetrievalVote(JudgesAlone):

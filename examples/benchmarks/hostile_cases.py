@@ -344,7 +344,7 @@ def interruptions(rng, folder):
     before = dict(vars(clf))
 
     def call():
-        if not _interrupted(lambda: clf.fit(X, y), seconds) and name != "checkpoint":
+        if not interrupted(lambda: clf.fit(X, y), seconds) and name != "checkpoint":
             return None
         if vars(clf) != before and name != "checkpoint":
             return np.zeros((1, 1))
@@ -356,18 +356,21 @@ def interruptions(rng, folder):
     return Case(f"{name} after {seconds:.3f} s", call, check, ())
 
 
-def _interrupted(function, seconds):
+def interrupted(function, seconds):
+    """Call ``function`` and interrupt it after some seconds; return whether it was."""
+
     def stop(number, frame):
         raise Interruption
 
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGALRM, stop)
     try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         function()
     except Interruption:
         return True
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     return False
 
 

@@ -1,5 +1,6 @@
 """The state of an interrupted training on disk."""
 
+import errno
 import hashlib
 import io
 import os
@@ -79,8 +80,11 @@ def check_checkpoint_dir(directory):
     """Make the directory of checkpoints, if there is to be one."""
     if directory is None:
         return
+    path = Path(directory).expanduser()
     try:
-        Path(directory).expanduser().mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):  # now, and not after the first epoch
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ValueError(
             f"checkpoint_dir must be a directory that can be written to, got {directory!r}: {error}"

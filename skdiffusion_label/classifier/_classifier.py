@@ -21,7 +21,7 @@ from skdiffusion_label.classifier._features import (
     fit_condition,
     read_rows,
 )
-from skdiffusion_label.classifier._judgement import judge_anew, judge_rows, judges_of_new_rows
+from skdiffusion_label.classifier._judgement import judge_anew, judge_rows
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
@@ -366,7 +366,7 @@ class LRADiffusionClassifier(
         )
         self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
         self.n_neighbors_ = retrieval.neighbors.shape[1]
-        self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels
+        self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels[:]
         self.transition_matrix_ = judged.pool.transition_matrix
         self.noise_evidence_ = judged.pool.evidence_of_noise
         self._local_noise, self.label_trust_ = judged.local_noise, judged.local_noise.trust
@@ -410,11 +410,14 @@ class LRADiffusionClassifier(
             return retrieval, judgement, None, rows
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
-        halves = self._network, inputs, judgement, alike, generator, device, n_earlier
-        with limited_threads(self.n_jobs):
-            of_network = judge_by_halves(self, *halves)
-        judgement = judge_anew(judgement, of_network, rows, seed)
-        judges = judges_of_new_rows(models, retrieval, judgement, of_network, rows, seed)
+
+        def judge(others):
+            return judge_rows(self, features, standardized, others, seed)[2]
+
+        halves = self._network, inputs, judge, judgement.truth, alike, generator, device, n_earlier
+        of_network = judge_by_halves(self, *halves)
+        found = models, retrieval, judgement
+        judgement, judges = judge_anew(*found, of_network, rows, seed)
         return retrieval, judgement, judges, alike
 
     def _model_to_train(self, continues, joint, generator):

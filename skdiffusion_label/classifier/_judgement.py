@@ -2,12 +2,13 @@
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 
 from skdiffusion_label.classifier._models import Models, fit_models
-from skdiffusion_label.classifier._tables import Exponential, by_blocks, gathered
+from skdiffusion_label.classifier._tables import Table, by_blocks, gathered
 from skdiffusion_label.noise_model import (
     LocalNoise,
     Pool,
@@ -41,15 +42,15 @@ class Judgement:
         Noise that goes by place.
     truth : ndarray
         P(true label | x), of judges that have not seen the row's given label.
-    labels : ndarray
+    labels : Table or ndarray
         What training draws labels from: P(true label | x, given label), or the published vote.
     """
 
-    judgements: np.ndarray
+    judgements: Any
     pool: Pool
     local_noise: LocalNoise
     truth: np.ndarray
-    labels: np.ndarray
+    labels: Any
 
 
 def judge_rows(estimator, features, standardized, rows, seed):
@@ -58,7 +59,7 @@ def judge_rows(estimator, features, standardized, rows, seed):
     Returns the :class:`Models`, the :class:`Retrieval` and the :class:`Judgement`.
     """
     models, log_proba, of_forests = fit_models(standardized, rows, seed, estimator.n_jobs)
-    shape = log_proba.shape
+    shape = len(features), len(rows.classes)
     retrieval = retrieve(
         features,
         standardized,
@@ -76,22 +77,33 @@ def judge_rows(estimator, features, standardized, rows, seed):
         n_jobs=effective_n_jobs(estimator.n_jobs),
     )
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
-    judgements = gathered([*votes, Exponential(log_proba), *of_forests], shape)
+    of_linear_model = Table(lambda some: np.exp(log_proba[some]), shape)
+    judgements = gathered([*votes, of_linear_model, *of_forests], shape)
     pool = fit_pool(judgements, **rows.labels, random_state=seed)
     judgement = _judgement(judgements, pool, None, rows)
     if estimator.label_aggregation == "vote":
         labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
         labels = with_verified(labels, rows.y_codes, rows.verified)
-        judgement = replace(judgement, labels=labels.astype(np.float32))
+        judgement = replace(judgement, labels=labels)
     return models, retrieval, judgement
 
 
-def judge_anew(judgement, of_network, rows, random_state):
-    """Let a network that has not seen the rows' labels join the judges."""
+def judge_anew(models, retrieval, judgement, of_network, rows, random_state):
+    """Let a network that has not seen the rows' labels join the judges.
+
+    What it says of them, ``of_network`` (n, n_classes), is written over.
+
+    Returns
+    -------
+    judgement : Judgement
+    judges : Judges
+        Of new rows.
+    """
     judgements = judgement.judgements
     given = {**rows.labels, "random_state": random_state}
     pool = join_judge(judgement.pool, judgements, of_network, **given)
-    return _judgement(judgements, pool, of_network, rows)
+    judges = _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given)
+    return _judgement(judgements, pool, of_network, rows), judges
 
 
 def _judgement(judgements, pool, of_network, rows):
@@ -102,15 +114,16 @@ def _judgement(judgements, pool, of_network, rows):
         joined = () if of_network is None else (of_network[some],)
         return pool.truth(judgements[:, some], *joined)
 
+    truth = by_blocks(judged, *shape, out=of_network)
+    labels = labels_of(**rows.labels)
+    local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
+
     def joined_with_given(some):
         likelihood = local_noise.likelihood(truth[some], rows.y_codes[some], transition)
         joined = posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
         return with_verified(joined, rows.y_codes[some], rows.verified[some])
 
-    truth = by_blocks(judged, *shape)
-    labels = labels_of(**rows.labels)
-    local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
-    return Judgement(judgements, pool, local_noise, truth, by_blocks(joined_with_given, *shape))
+    return Judgement(judgements, pool, local_noise, truth, Table(joined_with_given, shape))
 
 
 @dataclass(frozen=True)
@@ -133,19 +146,20 @@ class Judges:
     pool: Pool
     class_weight: np.ndarray
 
-    def truth(self, features, standardized, of_network):
-        """Return P(true label | x), (n_samples, n_classes).
+    def truth(self, features, standardized, *of_network):
+        """Return P(true label | x), (n_samples, n_classes), of each of ``of_network``.
 
-        ``of_network`` (n_samples, n_classes) is what the network says of it.
+        Those are what the network says of it. The judges are asked once.
         """
+        judges = replace(self, banks={n: bank.at_hand() for n, bank in self.banks.items()})
         blocks = []
         for first in range(0, len(features), _ROWS_PER_BLOCK):
             rows = slice(first, first + _ROWS_PER_BLOCK)
-            parts = (_filled_up(part[rows]) for part in (features, standardized, of_network))
-            blocks.append(self._truth(*parts))
-        return np.concatenate(blocks)[: len(features)]
+            parts = (_filled_up(part[rows]) for part in (features, standardized, *of_network))
+            blocks.append(judges._truth(*parts))
+        return [np.concatenate(part)[: len(features)] for part in zip(*blocks, strict=True)]
 
-    def _truth(self, features, standardized, of_network):
+    def _truth(self, features, standardized, *of_network):
         log_proba, of_forests = self.models.judge(standardized)
         points = {
             "features": features,
@@ -154,8 +168,8 @@ class Judges:
         }
         votes = [vote for name, bank in self.banks.items() for vote in bank.vote(points[name])]
         judgements = np.stack([*votes, np.exp(log_proba), *of_forests])
-        weighted = self.pool.truth(judgements, of_network) * self.class_weight
-        return weighted / weighted.sum(axis=1, keepdims=True)
+        weighted = [self.pool.truth(judgements, each) * self.class_weight for each in of_network]
+        return [each / each.sum(axis=1, keepdims=True) for each in weighted]
 
 
 def _filled_up(block):
@@ -164,16 +178,15 @@ def _filled_up(block):
     return filled
 
 
-def judges_of_new_rows(models, retrieval, judgement, of_network, rows, random_state):
+def _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given):
     """Return :class:`Judges` of those that can be asked about new rows and have something to say.
 
     Neighbors that were found elsewhere cannot; the pool is then fitted without them.
     """
-    pool, banks = judgement.pool, retrieval.banks
+    banks = retrieval.banks
     if not banks:
         n_votes = sum(map(len, retrieval.judgements.values()))
-        given = {**rows.labels, "random_state": random_state}
-        judgements = judgement.judgements[n_votes:]
+        judgements = judgements[n_votes:]
         pool = join_judge(fit_pool(judgements, **given), judgements, of_network, **given)
     is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
     first = 0

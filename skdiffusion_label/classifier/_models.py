@@ -6,7 +6,8 @@ from functools import partial
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from skdiffusion_label.classifier._tables import by_blocks
+from skdiffusion_label.classifier._forests import fit_forest
+from skdiffusion_label.classifier._tables import Table
 from skdiffusion_label.retrieval import Discriminant, draw_folds, fit_discriminant
 
 # Pure leaves for labels of which few are wrong, leaves of ten rows for labels of which many are,
@@ -31,7 +32,7 @@ class Models:
     Attributes
     ----------
     discriminant : Discriminant
-    forests : tuple of classifiers
+    forests : tuple of Forest
     frequencies : ndarray of shape (n_classes,)
         Of the given labels.
     """
@@ -48,10 +49,7 @@ class Models:
         log_proba : ndarray of shape (n_samples, n_classes)
         of_forests : list of ndarray of shape (n_samples, n_classes)
         """
-        of_forests = [
-            _with_all_classes(forest.predict_proba(standardized), forest.classes_, self.frequencies)
-            for forest in self.forests
-        ]
+        of_forests = [_judged_by_all(one, standardized, self.frequencies) for one in self.forests]
         return self.discriminant.log_proba(standardized), of_forests
 
 
@@ -61,7 +59,8 @@ def fit_models(standardized, rows, random_state, n_jobs):
     Returns
     -------
     models : Models
-    log_proba, of_forests
+    log_proba : CrossFitted
+    of_forests : list of Table
         As of :meth:`Models.judge`.
     """
     n_classes = len(rows.classes)
@@ -77,17 +76,18 @@ def fit_models(standardized, rows, random_state, n_jobs):
     )
     forests, of_forests = [], []
     for kind, leaf_size in _FORESTS:
-        fit = partial(_fit_forest, kind, leaf_size, random_state=random_state, n_jobs=n_jobs)
-        forest = fit(standardized, rows)
+        grow = partial(_grow, kind, leaf_size, standardized, random_state, n_jobs)
+        forest, seen = grow(rows)
         forests.append(forest)
         if rows.groups is None:
-            of_forests.append(_judged_out_of_bag(forest, standardized, rows, frequencies))
+            of_forests.append(_judged_out_of_bag(forest, seen, standardized, rows, frequencies))
         else:
-            of_forests.append(_judged_across_groups(fit, standardized, rows, frequencies))
+            of_forests.append(_judged_across_groups(grow, standardized, rows, frequencies))
     return Models(discriminant, tuple(forests), frequencies), log_proba, of_forests
 
 
-def _fit_forest(kind, leaf_size, standardized, rows, *, random_state, n_jobs):
+def _grow(kind, leaf_size, standardized, random_state, n_jobs, rows):
+    """Fit a forest; return it, and the rows that each tree has seen, as positions."""
     n_rows = min(len(rows.trained), _MAX_ROWS_OF_TREE)
     cost_of_tree = n_rows * standardized.shape[1] ** 0.5 * max(len(rows.classes) / 10, 1)
     forest = kind(
@@ -99,52 +99,46 @@ def _fit_forest(kind, leaf_size, standardized, rows, *, random_state, n_jobs):
         n_jobs=n_jobs,
     )
     trained = rows.trained
-    return forest.fit(standardized[trained], rows.y_codes[trained], rows.weight[trained])
+    given = standardized[trained], rows.y_codes[trained], rows.weight[trained]
+    forest, seen = fit_forest(forest, *given, len(rows.classes))
+    return forest, [trained[seen_by_tree] for seen_by_tree in seen]
 
 
-def _judged_across_groups(fit, standardized, rows, frequencies):
+def _judged_across_groups(grow, standardized, rows, frequencies):
     """Return what forests say that have not seen a row's group: out of bag is mostly some of it."""
     proba = np.tile(frequencies, (len(standardized), 1))
     for fold in draw_folds(len(standardized), rows.groups):
         weight = rows.weight.copy()
         weight[fold] = 0
         if weight.any():
-            forest = fit(standardized, replace(rows, weight=weight))
-            found = forest.predict_proba(standardized[fold])
-            proba[fold] = _with_all_classes(found, forest.classes_, frequencies)
+            forest, _ = grow(replace(rows, weight=weight))
+            proba[fold] = _judged_by_all(forest, standardized[fold], frequencies)
     return proba
 
 
-def _judged_out_of_bag(forest, standardized, rows, frequencies):
-    """Return what the trees say that a row is new to: of rows not trained on, all of them."""
-    is_new = np.full((len(standardized), len(forest.estimators_)), True)
-    for column, seen in enumerate(forest.estimators_samples_):
-        is_new[rows.trained[seen], column] = False
+def _judged_out_of_bag(forest, seen, standardized, rows, frequencies):
+    """Return what the trees say that a row is new to: of rows not trained on, these are all.
+
+    scikit-learn's own estimate warns of rows that are new to none.
+    """
+    leaves = forest.leaves(standardized)
+    is_new = np.full(leaves.shape, True)
+    for column, seen_by_tree in enumerate(seen):
+        is_new[seen_by_tree, column] = False
 
     def judge(some):
-        proba = _out_of_bag(forest, standardized[some], is_new[some])
-        return _with_all_classes(proba, forest.classes_, frequencies)
+        return _judged(forest, leaves[some], is_new[some], frequencies)
 
-    return by_blocks(judge, len(standardized), len(frequencies))
-
-
-def _out_of_bag(forest, rows, is_new):
-    """Return the mean of the trees (n, n_trees) that a row is new to; NaN where there are none.
-
-    scikit-learn's own estimate warns if there is such a row.
-    """
-    total = np.zeros((len(rows), len(forest.classes_)))
-    for tree, is_new_to_it in zip(forest.estimators_, is_new.T, strict=True):
-        if is_new_to_it.any():
-            total[is_new_to_it] += tree.predict_proba(rows[is_new_to_it])
-    n_trees = is_new.sum(axis=1, keepdims=True)
-    return np.where(n_trees > 0, total / np.maximum(n_trees, 1), np.nan)
+    return Table(judge, (len(standardized), len(frequencies)))
 
 
-def _with_all_classes(proba, codes, frequencies):
-    """Return ``proba`` of ``codes`` with a column for each class, mixed with the frequencies."""
-    full = np.zeros((len(proba), len(frequencies)), dtype=np.float32)
-    full[:, codes] = proba
-    unknown = np.isnan(full).any(axis=1)
-    full[unknown] = frequencies
-    return (1 - _SHARE_OF_FREQUENCIES) * full + _SHARE_OF_FREQUENCIES * frequencies
+def _judged_by_all(forest, standardized, frequencies):
+    leaves = forest.leaves(standardized)
+    return _judged(forest, leaves, np.ones(leaves.shape, dtype=bool), frequencies)
+
+
+def _judged(forest, leaves, is_counted, frequencies):
+    """Return the mean of the trees that count, mixed with the frequencies; these if none counts."""
+    proba = forest.mean(leaves, is_counted).astype(np.float32)
+    proba[~is_counted.any(axis=1)] = frequencies
+    return (1 - _SHARE_OF_FREQUENCIES) * proba + _SHARE_OF_FREQUENCIES * frequencies

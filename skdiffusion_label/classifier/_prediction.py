@@ -79,7 +79,8 @@ class LabelDiffusionPredictor(VersionedState):
         """
         check_is_fitted(self)
         features, inputs = self._read(X)
-        return self._joined(features, inputs, self._chains().proba(inputs))
+        (proba,) = self._joined(features, inputs, self._chains().proba(inputs))
+        return proba
 
     def predict_log_proba(self, X):
         """Predict the logarithm of each class's probability, minus infinity of none.
@@ -113,8 +114,7 @@ class LabelDiffusionPredictor(VersionedState):
         check_is_fitted(self)
         with usable_threads():
             features, inputs = self._read(X)
-            stages = self._chains().staged_proba(inputs)
-            stages = [self._joined(features, inputs, proba) for proba in stages]
+            stages = self._joined(features, inputs, *self._chains().staged_proba(inputs))
         yield from stages
 
     @usable_threads()
@@ -203,7 +203,7 @@ class LabelDiffusionPredictor(VersionedState):
         features, inputs = self._read(X)
         chains = self._chains()
         if timestep is None:
-            proba = self._joined(features, inputs, chains.proba(inputs))
+            (proba,) = self._joined(features, inputs, chains.proba(inputs))
             likelihood = self._local_noise.likelihood(proba, codes, self.transition_matrix_)
             return posterior(proba, likelihood)
         # What a later timestep leaves of a label is brought where a chain can start.
@@ -300,13 +300,13 @@ class LabelDiffusionPredictor(VersionedState):
             means = prior_mean(self.prior_, features, self.classes_)
         return features, DenoiserInputs(np.hstack([condition, means]), means, raw)
 
-    def _joined(self, features, inputs, proba):
-        """Join what the network says of rows with what the judges say, if there are any."""
+    def _joined(self, features, inputs, *stages):
+        """Join what the network says of rows, once or more, with the judges, if there are any."""
         if self._judges is None:
-            return proba
+            return stages
         standardized = inputs.condition[:, : features.shape[1]]
         with limited_threads(self.n_jobs):
-            return self._judges.truth(features, standardized, proba)
+            return self._judges.truth(features, standardized, *stages)
 
     def _of_judges(self, features, inputs):
         """Return the factors by which the judges change what the network says of rows.
@@ -316,7 +316,8 @@ class LabelDiffusionPredictor(VersionedState):
         if self._judges is None:
             return np.ones((len(features), len(self.classes_)))
         proba = replace(self._chains(), n_steps=1).proba(inputs)
-        return self._joined(features, inputs, proba) / proba.clip(min=_LEAST_PROBABILITY)
+        (joined,) = self._joined(features, inputs, proba)
+        return joined / proba.clip(min=_LEAST_PROBABILITY)
 
     def _chains(self):
         model = fitted_model(self._network, self.weights_, self._encoder)

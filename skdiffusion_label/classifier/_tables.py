@@ -1,22 +1,30 @@
 """Tables of probabilities, rows by classes, too large to be held several at a time."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-# Entries of a table, rows times classes, that are judged at a time, and above which several tables
-# are not copied into one.
-_ENTRIES_AT_ONCE, _MANY_ENTRIES = 2**18, 2**22
+from skdiffusion_label.noise_model import row_blocks
+
+# Entries of a table, rows times classes, above which several tables are not copied into one.
+_MANY_ENTRIES = 2**22
 
 
-@dataclass(frozen=True)
-class Exponential:
-    """The exponentials of a table, made row by row."""
+class Table:
+    """A table (n_samples, n_classes), float32, whose rows are made when they are asked for.
 
-    logarithms: np.ndarray
+    ``make`` returns those of an array of indices.
+    """
+
+    def __init__(self, make, shape):
+        self._make = make
+        self.shape = shape
+
+    def __len__(self):
+        return self.shape[0]
 
     def __getitem__(self, rows):
-        return np.exp(self.logarithms[rows])
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        return by_blocks(lambda some: self._make(rows[some]), len(rows), self.shape[1])
 
 
 class Judgements:
@@ -32,9 +40,6 @@ class Judgements:
     def __len__(self):
         return len(self._tables)
 
-    def __iter__(self):
-        return (table[:] for table in self._tables)
-
     def __getitem__(self, index):
         if isinstance(index, slice):
             return Judgements(self._tables[index], self.shape[1:])
@@ -42,8 +47,8 @@ class Judgements:
         return np.stack([table[rows] for table in self._tables[everyone]])
 
     def mean(self, axis):
-        """Return the mean over the judges, ``axis`` zero."""
-        return by_blocks(lambda rows: self[:, rows].mean(axis=axis), *self.shape[1:])
+        """Return the mean over the judges, ``axis`` zero, as a :class:`Table`."""
+        return Table(lambda rows: self[:, rows].mean(axis=axis), self.shape[1:])
 
 
 def gathered(tables, shape):
@@ -53,11 +58,12 @@ def gathered(tables, shape):
     return np.stack([table[:] for table in tables])
 
 
-def by_blocks(function, n_rows, n_classes):
-    """Return ``function`` of slices of rows as one table (n_rows, n_classes), float32."""
-    table = np.empty((n_rows, n_classes), dtype=np.float32)
-    n_at_once = max(_ENTRIES_AT_ONCE // n_classes, 1)
-    for first in range(0, n_rows, n_at_once):
-        rows = slice(first, first + n_at_once)
+def by_blocks(function, n_rows, n_classes, out=None):
+    """Return ``function`` of slices of rows as one table (n_rows, n_classes), float32.
+
+    It may be written over ``out``, of which ``function`` then reads the rows that it returns alone.
+    """
+    table = np.empty((n_rows, n_classes), dtype=np.float32) if out is None else out
+    for rows in row_blocks(n_rows, n_classes):
         table[rows] = function(rows)
     return table

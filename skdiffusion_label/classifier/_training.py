@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from skdiffusion_label._torch import to_tensor
+from skdiffusion_label._torch import limited_threads, to_tensor
 from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._network import initial_model
 from skdiffusion_label.diffusion import (
@@ -18,6 +18,7 @@ from skdiffusion_label.diffusion import (
     fit_temperature,
     train_denoiser,
 )
+from skdiffusion_label.noise_model import row_blocks
 
 # Updates after which a network's accuracy on the six archives no longer rises; and that of one that
 # joins judges, with at most .002 of log loss.
@@ -52,19 +53,19 @@ def _auto_n_epochs(n_rows, batch_size, joins_judges):
     return min(max(n_epochs, _MIN_EPOCHS), most)
 
 
-def balanced_class_weight(rows, label_distributions):
+def balanced_class_weight(class_weight, weight, label_distributions):
     """Return the weights of the classes, with a mean of one over the labels that are drawn."""
-    shares = rows.weight @ label_distributions / rows.weight.sum()
-    return rows.class_weight / (rows.class_weight @ shares)
+    shares = weight @ label_distributions / weight.sum()
+    return class_weight / (class_weight @ shares)
 
 
 def training_data(inputs, label_distributions, rows, device):
     """Return the rows to train on as tensors on ``device``."""
-    class_weight = balanced_class_weight(rows, label_distributions)
     trained, weight = inputs, rows.weight
     if len(rows.trained) < len(inputs):
         trained, weight = inputs.take(rows.trained), weight[rows.trained]
         label_distributions = label_distributions[rows.trained]
+    class_weight = balanced_class_weight(rows.class_weight, weight, label_distributions)
     arrays = (
         trained.condition,
         label_distributions,
@@ -211,16 +212,18 @@ def _check_loss(loss, state):
 
 
 def judge_by_halves(
-    estimator, network, inputs, judgement, rows, generator, device, n_earlier_epochs
+    estimator, network, inputs, judge, truth, rows, generator, device, n_earlier_epochs
 ):
     """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
-    It learns ``judgement.labels``, for as long as the network of all rows and earlier fits that it
-    goes on from. Where that one is to be stopped by held-out labels, which nothing else may see, it
-    stops where it would by default. With too few rows, what was known before is returned.
+    It learns what ``judge(others)``, a :class:`Judgement`, says of the labels of the other half
+    without any label of this one: a label votes for its neighbors, and would come back from them.
+    It does so for as long as the network of all rows and earlier fits that it goes on from. Where
+    that one is to be stopped by held-out labels, which nothing else may see, it stops where it
+    would by default. What is returned takes the place of ``truth``; with too few rows, it is that.
     """
     if len(rows.trained) < _MIN_ROWS_TO_HALVE:
-        return judgement.truth
+        return truth
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
     if estimator.n_iter_no_change is not None:
@@ -229,26 +232,30 @@ def judge_by_halves(
     settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
     is_first = _first_half(rows, generator)
-    proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
-        data = training_data(inputs, judgement.labels, others, device)
+        data = training_data(inputs, judge(others).labels, others, device)
         training = Training(TrainingState(model, settings, generator), data, [])
-        for _ in training.epochs():
-            pass
+        with limited_threads(estimator.n_jobs):
+            for _ in training.epochs():
+                pass
         steps_and_threads = estimator.n_sampling_steps, 1.0, estimator.n_jobs
         chains = Chains(training.finish(), noise, *steps_and_threads)
-        proba[half] = chains.proba(inputs.take(half))
-    return proba
+        half = np.flatnonzero(half)
+        for some in row_blocks(len(half), len(rows.classes)):
+            truth[half[some]] = chains.proba(inputs.take(half[some]))
+    return truth
 
 
 def _first_half(rows, generator):
-    """Mark half of the rows trained on, or all rows of half of the groups."""
+    """Mark half of each class, of the rows trained on, or all rows of half of the groups."""
     units = rows.trained if rows.groups is None else np.unique(rows.groups)
-    order = torch.randperm(len(units), generator=generator).numpy()
-    members = np.arange(len(rows.y_codes)) if rows.groups is None else rows.groups
-    return np.isin(members, units[order[::2]])
+    units = units[torch.randperm(len(units), generator=generator).numpy()]
+    if rows.groups is not None:
+        return np.isin(rows.groups, units[::2])
+    units = units[np.argsort(rows.y_codes[units], kind="stable")]
+    return np.isin(np.arange(len(rows.y_codes)), units[::2])
 
 
 def early_stopping(estimator, chains_of, inputs, rows, scores):
@@ -276,7 +283,8 @@ def best_temperature(chains, inputs, label_distributions, rows, label_weighting,
     n_rows = max(_MAX_TEMPERATURE_ENTRIES // chains.initial_noise.size, 1)
     some_rows = np.sort(random_state.permutation(rows.trained)[:n_rows])
     distributions = label_distributions[some_rows]
-    target = distributions * balanced_class_weight(rows, label_distributions)
+    given = rows.class_weight, rows.weight, label_distributions
+    target = distributions * balanced_class_weight(*given)
     if label_weighting == "agreement":  # as training weighs the labels that it draws
         target *= distributions
     labels = chains.labels(inputs.take(some_rows))

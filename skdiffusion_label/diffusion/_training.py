@@ -19,6 +19,9 @@ from skdiffusion_label.diffusion._schedule import NoiseSchedule
 # after n updates its memory is a ninth of them, so that the random start is soon forgotten.
 _N_UPDATES_REMEMBERED = 10
 _SMALLEST_BATCH = 2  # rows of a process: batch normalization has no variance of one
+# Entries (rows x classes) that labels and noise are drawn for at a time: 16 MB for each of several
+# tensors. One draw for all batches of an epoch is the fastest.
+_ENTRIES_AT_ONCE = 2**22
 _N_BYTE_VALUES = 256  # of the random bytes that decide about features
 _MAX_SEED = 2**31 - 1  # the largest that every generator takes
 
@@ -299,11 +302,26 @@ def draw_batches(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]]:
     """Yield what ``LabelDiffusion.loss`` takes for each batch of the rows in ``order``.
 
-    Labels, noise and timesteps are drawn for all batches at once; half of the timesteps are
+    Labels, noise and timesteps are drawn for many batches at once; half of the timesteps are
     ``start``, if there is one. Instead of weighing drawn labels by class and agreement, labels are
     drawn in proportion to these weights, and rows are weighed by what theirs sum to.
     """
-    device = data.features.device
+    batches = order.tensor_split(n_batches)
+    n_at_once = max(_ENTRIES_AT_ONCE // (len(batches[0]) * data.label_distributions.shape[1]), 1)
+    for first in range(0, n_batches, n_at_once):
+        some = batches[first : first + n_at_once]
+        yield from _draw_some(data, some, settings, schedule, generator, start)
+
+
+def _draw_some(
+    data: TrainingData,
+    batches: Sequence[Tensor],
+    settings: TrainingSettings,
+    schedule: NoiseSchedule,
+    generator: Generator,
+    start: int | None,
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]]:
+    device, order = data.features.device, torch.cat(list(batches))
     distributions = data.label_distributions.index_select(0, order)
     # All draws come from one generator on the CPU: the same numbers on every device.
     uniforms = torch.rand(len(order), generator=generator, dtype=torch.float32).to(device)
@@ -316,7 +334,8 @@ def draw_batches(
     y_codes = draw_labels(distributions, uniforms)
     weights = data.sample_weight.index_select(0, order) * distributions.sum(dim=1)
     tensors = order, distributions, y_codes, noise, t, weights
-    drawn = (tensor.tensor_split(n_batches) for tensor in tensors)
+    sizes = [len(rows) for rows in batches]
+    drawn = (tensor.split(sizes) for tensor in tensors)
     for rows, distributions, y_codes, noise, t, weights in zip(*drawn, strict=True):
         if settings.label_weighting == "agreement":
             weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)

@@ -1,5 +1,6 @@
 """How labels got wrong: P(given | true), and what a given label says; numpy in, numpy out."""
 
+from skdiffusion_label.noise_model._blocks import row_blocks
 from skdiffusion_label.noise_model._confusion import normalized
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
 from skdiffusion_label.noise_model._labels import filled_labels, labels_of, with_verified
@@ -30,6 +31,7 @@ __all__ = [
     "normalized",
     "posterior",
     "posterior_of_given",
+    "row_blocks",
     "vote_distributions",
     "with_verified",
 ]

@@ -21,9 +21,10 @@ def _products(matrix):
     """Return what multiplies rows by ``matrix`` and by its transpose; one rate needs no product."""
     n_classes = len(matrix)
     rate = matrix[0, -1]
-    others = matrix[~np.eye(n_classes, dtype=bool)]
-    if n_classes > 1 and np.ptp(matrix.diagonal()) == 0 and np.ptp(others) == 0:
-        gain = matrix[0, 0] - rate
+    gain = matrix[0, 0] - rate
+    n_equal = n_classes * (n_classes - 1 + (gain == 0))
+    is_one_rate = np.ptp(matrix.diagonal()) == 0 and np.count_nonzero(matrix == rate) == n_equal
+    if n_classes > 1 and is_one_rate:
 
         def product(rows):
             return gain * rows + rate * rows.sum(axis=1, keepdims=True)

@@ -29,4 +29,5 @@ def vote_distributions(votes, y_codes, sample_weight=None):
     if empty.any():
         ballots[empty] = np.bincount(y_codes, sample_weight, minlength=votes.shape[1])
         totals = ballots.sum(axis=1, keepdims=True)
-    return ballots / totals
+    ballots /= totals
+    return ballots

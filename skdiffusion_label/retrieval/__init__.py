@@ -8,6 +8,7 @@ from skdiffusion_label.retrieval._bank import (
 )
 from skdiffusion_label.retrieval._discriminant import (
     Discriminant,
+    SupervisedSpace,
     bhattacharyya_space,
     draw_folds,
     fit_discriminant,
@@ -26,6 +27,7 @@ __all__ = [
     "RETRIEVAL_SPACES",
     "Discriminant",
     "Retrieval",
+    "SupervisedSpace",
     "VoteBank",
     "bhattacharyya_space",
     "check_neighbors",

@@ -1,9 +1,10 @@
 """Who may be a neighbor, how many are asked, and where."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skdiffusion_label.retrieval._discriminant import SupervisedSpace
 from skdiffusion_label.retrieval._search import find_neighbors, unit_rows
 from skdiffusion_label.retrieval._votes import VoteTable, count_votes, vote_proba
 
@@ -14,6 +15,10 @@ _MAX_CANDIDATES, _MIN_CANDIDATES_OF_CLASS = 5_000, 130
 _MAX_QUERIES = 1_000  # rows: a mean log loss of about one is then known to .03
 _MANY = 5  # times as many neighbors are asked once more
 _FAR = 1e15  # of a new row, in units of the largest distance of a candidate
+# Entries, rows times dimensions, above which a bank is made of the linear model when it is asked:
+# that takes a second, and 16 MB in each pickle would not be needed.
+_MANY_ENTRIES = 2**22
+_ROWS_AT_ONCE = 2_000  # that are placed in float64
 _N_NEIGHBORS = 10  # and fewer where a class has fewer other rows
 
 
@@ -83,9 +88,9 @@ class VoteBank:
 
     Attributes
     ----------
-    points : ndarray of shape (n_candidates, n_dimensions), dtype=float32
+    points : ndarray of shape (n_candidates, n_dimensions), dtype=float32, or SupervisedSpace
         Where the candidates are, less ``center`` and in units of ``scale``; before, of length one
-        if the metric is "cosine".
+        if the metric is "cosine". Or, of a large space, what it is made of.
     center : ndarray of shape (n_dimensions,)
         Their mean.
     scale : float
@@ -102,7 +107,7 @@ class VoteBank:
         What is near.
     """
 
-    points: np.ndarray
+    points: np.ndarray | SupervisedSpace
     center: np.ndarray
     scale: float
     y_codes: np.ndarray
@@ -111,12 +116,22 @@ class VoteBank:
     numbers: list
     metric: str
 
+    def at_hand(self):
+        """Return the same with its points made, for several calls."""
+        if isinstance(self.points, np.ndarray):
+            return self
+        rows = np.arange(len(self.y_codes))
+        return replace(
+            self, points=_placed_at(self.points, rows, self.center, self.scale, self.metric)
+        )
+
     def vote(self, points):
         """Return the votes (n_samples, n_classes) on new rows, for each number of neighbors."""
+        bank = self.at_hand().points
         points = (_placed(points, self.metric) - self.center) / self.scale
         points = points.clip(-_FAR, _FAR).astype(np.float32)
         # Squared, by half, less what is the same for all candidates.
-        distance = np.einsum("nd,nd->n", self.points, self.points) / 2 - points @ self.points.T
+        distance = np.einsum("nd,nd->n", bank, bank) / 2 - points @ bank.T
         nearest = np.argpartition(distance, self.numbers[-1] - 1, axis=1)[:, : self.numbers[-1]]
         order = np.argsort(np.take_along_axis(distance, nearest, axis=1), axis=1, kind="stable")
         nearest = np.take_along_axis(nearest, order, axis=1)
@@ -129,12 +144,18 @@ class VoteBank:
 
 def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, metric):
     """Return the :class:`VoteBank` of the candidates among all rows' ``points``."""
-    placed = _placed(points[is_candidate], metric)
-    center = placed.mean(axis=0)
-    placed -= center
-    scale = float(np.abs(placed).max()) or 1.0
+    candidates = np.flatnonzero(is_candidate)
+    blocks = np.array_split(candidates, len(candidates) // _ROWS_AT_ONCE + 1)
+    center = sum(_placed(points[rows], metric).sum(axis=0) for rows in blocks) / len(candidates)
+    centered = (_placed(points[rows], metric) - center for rows in blocks)
+    scale = max(float(np.abs(block).max()) for block in centered) or 1.0
+    is_large = len(candidates) * points.shape[1] > _MANY_ENTRIES
+    if isinstance(points, SupervisedSpace) and is_large:
+        placed = points.take(candidates)
+    else:
+        placed = _placed_at(points, candidates, center, scale, metric)
     return VoteBank(
-        (placed / scale).astype(np.float32),
+        placed,
         center,
         scale,
         y_codes[is_candidate],
@@ -143,6 +164,15 @@ def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, 
         numbers,
         metric,
     )
+
+
+def _placed_at(points, rows, center, scale, metric):
+    """Return where ``rows`` of ``points`` are from ``center``, in units of ``scale``, float32."""
+    placed = np.empty((len(rows), points.shape[1]), dtype=np.float32)
+    blocks = (np.array_split(part, len(rows) // _ROWS_AT_ONCE + 1) for part in (placed, rows))
+    for place, some in zip(*blocks, strict=True):
+        place[:] = (_placed(points[some], metric) - center) / scale
+    return placed
 
 
 def _placed(points, metric):

@@ -1,6 +1,6 @@
 """A linear model of given labels, cross-fitted at the price of one, and the space it spans."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 _N_FOLDS = 5
 _SHRINKAGES = (0.02, 0.1, 0.4, 0.8)  # of the covariance towards the identity
 _LOG_SHARPNESS = (-4.0, 2.0)  # range of the logarithm of the factor of logits
+_ROWS_AT_ONCE = 1_000  # that are brought into the space that the model spans
 _MAX_ROWS = 4_000  # to which the sharpness is fitted: one number
 
 
@@ -27,14 +28,56 @@ class Discriminant:
     coefficients: np.ndarray
     intercept: np.ndarray
 
+    def logits(self, standardized):
+        """Return log P(given label | x), (n_samples, n_classes), up to a constant."""
+        return standardized @ self.coefficients + self.intercept
+
     def log_proba(self, standardized):
         """Return log P(given label | x), (n_samples, n_classes)."""
-        return log_softmax(standardized @ self.coefficients + self.intercept, axis=1)
+        return log_softmax(self.logits(standardized), axis=1)
 
     def sharpened(self, factor):
         """Return the model with logits multiplied by ``factor``."""
         factor = np.float32(factor)
         return Discriminant(factor * self.coefficients, factor * self.intercept)
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """Rows judged by models that have not seen their labels, when they are asked for.
+
+    Attributes
+    ----------
+    models : list of Discriminant
+        Each has seen all folds but one.
+    fold_of : ndarray of shape (n_samples,)
+        Numbers of the folds.
+    standardized : ndarray of shape (n_samples, n_features), dtype=float32
+    """
+
+    models: list
+    fold_of: np.ndarray
+    standardized: np.ndarray
+
+    def __getitem__(self, rows):
+        """Return log P(given label | x), (n, n_classes), of ``rows``."""
+        return log_softmax(self.logits(rows), axis=1)
+
+    def logits(self, rows):
+        """Return it up to a constant."""
+        points, folds = self.standardized[rows], self.fold_of[rows]
+        logits = np.empty((len(points), len(self.models[0].intercept)), dtype=np.float32)
+        for fold, model in enumerate(self.models):
+            logits[folds == fold] = model.logits(points[folds == fold])
+        return logits
+
+    def take(self, rows):
+        """Return the same of ``rows`` alone."""
+        return replace(self, fold_of=self.fold_of[rows], standardized=self.standardized[rows])
+
+    def sharpened(self, factor):
+        """Return the same with logits multiplied by ``factor``."""
+        return replace(self, models=[model.sharpened(factor) for model in self.models])
 
 
 def fit_discriminant(
@@ -64,7 +107,7 @@ def fit_discriminant(
     -------
     discriminant : Discriminant
         Fitted on all rows.
-    log_proba : ndarray of shape (n_samples, n_classes), dtype=float32
+    log_proba : CrossFitted
         Each row judged by a model that has not seen its label.
     """
     n_samples = len(standardized)
@@ -77,18 +120,19 @@ def fit_discriminant(
     total = [sum(parts) for parts in zip(*moments, strict=True)]
     # The moments of the other folds are the total less those of this one.
     others = [[whole - part for whole, part in zip(total, own, strict=True)] for own in moments]
+    fold_of = np.empty(n_samples, dtype=np.int8)
+    for number, fold in enumerate(folds):
+        fold_of[fold] = number
+    judged = order[:_MAX_ROWS]
     best_loss = np.inf
     for shrinkage in _SHRINKAGES:
-        logits = np.empty((n_samples, n_classes), dtype=np.float32)
-        for fold, moment in zip(folds, others, strict=True):
-            model = _discriminant(*moment, shrinkage)
-            logits[fold] = standardized[fold] @ model.coefficients + model.intercept
-        factor, loss = _sharpness(logits, y_codes, weight, order[:_MAX_ROWS])
+        models = [_discriminant(*moment, shrinkage) for moment in others]
+        crossed = CrossFitted(models, fold_of, standardized)
+        factor, loss = _sharpness(crossed.logits(judged), y_codes[judged], weight[judged])
         if loss < best_loss:
-            best_loss, best = loss, (shrinkage, factor, logits)
-    shrinkage, factor, logits = best
-    fitted = _discriminant(*total, shrinkage).sharpened(factor)
-    return fitted, log_softmax(np.float32(factor) * logits, axis=1)
+            best_loss, best = loss, (shrinkage, factor, crossed)
+    shrinkage, factor, crossed = best
+    return _discriminant(*total, shrinkage).sharpened(factor), crossed.sharpened(factor)
 
 
 def draw_folds(n_samples, groups=None, random_state=0):
@@ -133,15 +177,42 @@ def bhattacharyya_space(log_proba):
     return np.exp(log_proba / 2)
 
 
-def _sharpness(logits, y_codes, weight, rows):
+@dataclass(frozen=True)
+class SupervisedSpace:
+    """Points of :func:`bhattacharyya_space`, made when they are asked for.
+
+    Attributes
+    ----------
+    log_proba : CrossFitted or ndarray of shape (n_samples, n_classes)
+    shape : tuple
+        (n_samples, n_classes).
+    """
+
+    log_proba: CrossFitted | np.ndarray
+    shape: tuple
+
+    def __getitem__(self, rows):
+        """Return the points of a slice or of an array of indices."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(self.shape[0]))
+        points = np.empty((len(rows), self.shape[1]), dtype=np.float32)
+        for some in np.array_split(np.arange(len(rows)), len(rows) // _ROWS_AT_ONCE + 1):
+            points[some] = bhattacharyya_space(self.log_proba[rows[some]])
+        return points
+
+    def take(self, rows):
+        """Return the same of ``rows`` alone."""
+        return SupervisedSpace(self.log_proba.take(rows), (len(rows), self.shape[1]))
+
+
+def _sharpness(logits, y_codes, weight):
     """Return the best factor of the logits and the mean log loss with it."""
-    logits, y_codes, weight = logits[rows], y_codes[rows], weight[rows]
     if not weight.any():
         return 1.0, 0.0
 
     def loss(log_factor):
         log_proba = log_softmax(np.exp(log_factor) * logits, axis=1)
-        return -np.average(log_proba[np.arange(len(rows)), y_codes], weights=weight)
+        return -np.average(log_proba[np.arange(len(y_codes)), y_codes], weights=weight)
 
     found = minimize_scalar(loss, bounds=_LOG_SHARPNESS, method="bounded", options={"xatol": 0.02})
     return float(np.exp(found.x)), found.fun

@@ -11,7 +11,7 @@ from skdiffusion_label.retrieval._bank import (
     make_bank,
     numbers_of_neighbors,
 )
-from skdiffusion_label.retrieval._discriminant import bhattacharyya_space
+from skdiffusion_label.retrieval._discriminant import SupervisedSpace
 from skdiffusion_label.retrieval._search import (
     find_neighbors,
     has_repeats,
@@ -75,7 +75,7 @@ def retrieve(
     ----------
     features, standardized : ndarray of shape (n_samples, n_features)
         The features as given, and on one scale.
-    log_proba : ndarray of shape (n_samples, n_classes)
+    log_proba : CrossFitted or ndarray of shape (n_samples, n_classes)
         Of given labels, by a linear model that has not seen the row's own; it spans the space
         "supervised".
     y_codes : ndarray of shape (n_samples,)
@@ -117,7 +117,7 @@ def retrieve(
         n_candidates = _n_candidates(is_candidate, groups)
         numbers = numbers_of_neighbors(n_neighbors, n_candidates, n_classes)
         plain = {"features": features, "standardized": standardized}
-        points = plain | {"supervised": bhattacharyya_space(log_proba)}
+        points = plain | {"supervised": SupervisedSpace(log_proba, (len(y_codes), n_classes))}
         names = [space]
         if space == "auto":
             chosen = choose_space(
@@ -134,7 +134,10 @@ def retrieve(
         points = {name: points[name] for name in names}
         search = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
         search |= {"groups": groups, "random_state": random_state, "n_jobs": n_jobs}
-        found = {name: find_neighbors(p, numbers[-1], **search) for name, p in points.items()}
+        found = {
+            name: find_neighbors(p[:], numbers[-1], **search, overwrite=name == "supervised")
+            for name, p in points.items()
+        }
         asked = is_candidate, y_codes, n_classes, weight, numbers, metric
         banks = {name: make_bank(p, *asked) for name, p in points.items()}
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)

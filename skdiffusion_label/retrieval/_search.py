@@ -30,6 +30,7 @@ def find_neighbors(
     groups=None,
     random_state=0,
     n_jobs=1,
+    overwrite=False,
 ):
     """Find the nearest neighbors of each row among all other rows.
 
@@ -58,6 +59,8 @@ def find_neighbors(
         Seed of pynndescent.
     n_jobs : int, default=1
         Threads of pynndescent.
+    overwrite : bool, default=False
+        Whether ``features`` may be written over, which saves as much memory as they take.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def find_neighbors(
         raise ValueError(f"metric must be 'cosine' or 'euclidean', got {metric!r}.")
     if algorithm not in ("auto", "exact", "pynndescent"):
         raise ValueError(f"algorithm must be 'auto', 'exact' or 'pynndescent', got {algorithm!r}.")
-    points, is_zero = _comparable_points(features, metric)
+    points, is_zero = _comparable_points(features, metric, features if overwrite else None)
     n_samples = len(points)
     is_candidate = np.ones(n_samples, dtype=bool) if is_candidate is None else is_candidate
     n_candidates = np.count_nonzero(is_candidate)
@@ -115,7 +118,7 @@ def find_neighbors(
     return neighbors
 
 
-def _comparable_points(features, metric):
+def _comparable_points(features, metric, out=None):
     """Return points whose Euclidean distances order as ``metric`` does, and which rows are zero.
 
     Among unit vectors the Euclidean distance orders as the cosine does. Centered and scaled, so
@@ -124,19 +127,20 @@ def _comparable_points(features, metric):
     is_zero = np.zeros(len(features), dtype=bool)
     if metric == "cosine":
         is_zero = ~features.any(axis=1)
-        points = unit_rows(features)
+        points = unit_rows(features, out)
         points -= points.mean(axis=0, dtype=np.float64).astype(points.dtype)
     else:
-        points = features - features.mean(axis=0, dtype=np.float64).astype(features.dtype)
+        center = features.mean(axis=0, dtype=np.float64).astype(features.dtype)
+        points = np.subtract(features, center, out=out)
         points /= max(points.max(), -points.min()) or 1
     dtype = np.float64 if points.size * len(points) <= _MAX_SIZE_IN_FLOAT64 else np.float32
     return np.ascontiguousarray(points, dtype=dtype), is_zero
 
 
-def unit_rows(features):
-    """Return the rows divided by their lengths; zeros stay."""
+def unit_rows(features, out=None):
+    """Return the rows divided by their lengths, perhaps in ``out``; zeros stay."""
     largest = np.maximum(features.max(axis=1), -features.min(axis=1))[:, None]
-    points = features / np.where(largest == 0, 1, largest)
+    points = np.divide(features, np.where(largest == 0, 1, largest), out=out)
     norms = np.sqrt(np.einsum("nd,nd->n", points, points))[:, None]
     points /= np.where(norms == 0, 1, norms)
     return points

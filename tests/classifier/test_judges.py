@@ -1,5 +1,7 @@
 """The network as one of the judges."""
 
+import copy
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,6 +10,7 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.metrics import log_loss
 
 from skdiffusion_label import LRADiffusionClassifier, LRADiffusionImageClassifier
+from skdiffusion_label.classifier._models import Models
 from skdiffusion_label.classifier._tables import Judgements, by_blocks
 from skdiffusion_label.cleaning import LabelCleaner
 
@@ -120,6 +123,21 @@ def test_few_rows_that_cannot_be_told_apart_keep_their_labels(seed):
     assert cleaner.abstention_
 
 
+def test_judges_are_asked_once_for_all_steps(fitted, noisy, monkeypatch):
+    *_, X, _ = noisy
+    clf = copy.copy(fitted).set_params(n_sampling_steps=4)
+    stages = clf._chains().staged_proba(clf._read(X[:40])[1])
+    expected = [clf._joined(*clf._read(X[:40]), proba)[0] for proba in stages]
+    asked = []
+    judge = Models.judge
+    monkeypatch.setattr(Models, "judge", lambda *some: asked.append(1) or judge(*some))
+    found = list(clf.staged_predict_proba(X[:40]))
+    assert len(asked) == 1
+    assert len(found) == 4
+    assert_array_equal(found, expected)
+    assert_array_equal(found[-1], clf.predict_proba(X[:40]))
+
+
 # Tables
 
 
@@ -130,5 +148,16 @@ def test_many_tables_are_one_array_that_is_never_held():
     rows = np.array([3, 1, 40])
     assert_array_equal(judgements[:, rows], tables[:, rows])
     assert_array_equal(judgements[1:, 5:9], tables[1:, 5:9])
-    assert_allclose(judgements.mean(axis=0), tables.mean(axis=0), rtol=1e-6)
+    assert_allclose(judgements.mean(axis=0)[:], tables.mean(axis=0), rtol=1e-6)
     assert_allclose(by_blocks(lambda some: tables[0, some], 50, 4), tables[0], rtol=1e-6)
+
+
+def test_what_is_known_of_training_rows_is_what_is_known_of_new_ones():
+    """A row's own label does not come back from its neighbors, through the network."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(10, 60)) / 4
+    y = np.repeat(np.arange(10), 15)
+    X, y_new = centers[y] + rng.normal(size=(150, 60)), rng.integers(10, size=1000)
+    clf = LRADiffusionClassifier(random_state=0).fit(X, y)
+    known = (clf.out_of_sample_proba_.argmax(axis=1) == y).mean()
+    assert known < clf.score(centers[y_new] + rng.normal(size=(1000, 60)), y_new) + 0.08

@@ -1,5 +1,6 @@
 """A tiny CLIP model with random weights, written once, and images for it."""
 
+import os
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from skdiffusion_label.embedding import CLIPEmbedder, _clip_models
-from skdiffusion_label.embedding._encoder import Encoder, LoadedModels
+from skdiffusion_label.embedding import CLIPEmbedder
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -98,9 +98,21 @@ def truncated(paths, tmp_path_factory):
 
 
 @pytest.fixture
-def fresh_process(monkeypatch):
-    """Forget the models that are loaded, and return a list to which each load adds a name."""
-    monkeypatch.setattr(_clip_models, "_LOADED", LoadedModels())
+def touch_weights(clip_directory):
+    """Return a function after whose call no model that is loaded is the tiny one any more."""
+
+    def touch():
+        for path in Path(clip_directory).iterdir():
+            status = path.stat()
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+
+    return touch
+
+
+@pytest.fixture
+def loaded_names(touch_weights, monkeypatch):
+    """Return a list to which each model that is loaded adds a name; the tiny one is not yet."""
+    touch_weights()
     names = []
     load = open_clip.create_model_from_pretrained
 
@@ -113,14 +125,25 @@ def fresh_process(monkeypatch):
 
 
 @pytest.fixture
-def n_embedded(monkeypatch):
-    """Return a list to which each batch that a model embeds adds its length."""
-    lengths = []
-    embed = Encoder.embed
+def n_embedded():
+    """Return a list to which each batch of images that a module embeds adds its length."""
+    lengths, depth = [], 0
 
-    def counted(encoder, batch, encode=None):
-        lengths.append(len(batch))
-        return embed(encoder, batch, encode)
+    def enter(module, inputs):
+        nonlocal depth
+        depth += 1
 
-    monkeypatch.setattr(Encoder, "embed", counted)
-    return lengths
+    def leave(module, inputs, output):
+        nonlocal depth
+        depth -= 1
+        if depth == 0 and getattr(inputs[0], "ndim", None) == 4:  # transforms take others
+            lengths.append(len(inputs[0]))
+
+    hooks = torch.nn.modules.module
+    handles = [
+        hooks.register_module_forward_pre_hook(enter),
+        hooks.register_module_forward_hook(leave, always_call=True),
+    ]
+    yield lengths
+    for handle in handles:
+        handle.remove()

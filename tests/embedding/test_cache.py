@@ -14,26 +14,32 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import open_clip
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skdiffusion_label.embedding import _cache, _clip
+from skdiffusion_label.embedding import _cache
 from skdiffusion_label.embedding._cache import EmbeddingCache
-from skdiffusion_label.embedding._images import ImageRows, UnreadableImageError
+from skdiffusion_label.embedding._images import UnreadableImageError
 
 
 @pytest.fixture
-def unloadable(monkeypatch):
+def unloadable(touch_weights, monkeypatch):
     """Return a function after whose call no model can be loaded."""
 
-    def refuse(*args):
+    def refuse(*args, **kwargs):
         raise AssertionError("A model was asked for.")
 
-    return lambda: monkeypatch.setattr(_clip, "loaded_clip", refuse)
+    def make_unloadable():
+        touch_weights()
+        monkeypatch.setattr(open_clip, "create_model_from_pretrained", refuse)
+
+    return make_unloadable
 
 
 def databases(directory):
@@ -240,15 +246,18 @@ def test_unreadable_images_are_not_remembered(make_embedder, paths, truncated, i
 
 
 def test_a_file_that_appears_between_look_up_and_reading_is_embedded(
-    make_embedder, paths, monkeypatch, tmp_path
+    make_embedder, paths, tmp_path
 ):
-    def digest_while_missing(rows, row):
-        raise UnreadableImageError(row, "", "")
+    late = tmp_path / "late.png"
 
-    embedder = make_embedder(cache=tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(ImageRows, "digest", digest_while_missing)
-        embeddings = embedder.transform(paths)
+    def write(*args):
+        late.write_bytes(Path(paths[-1]).read_bytes())
+
+    embedder = make_embedder(cache=tmp_path / "cache", batch_size=4)
+    # All rows are looked up before the first batch is embedded.
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(write)
+    with handle:
+        embeddings = embedder.transform([*paths[:-1], late])
     assert_allclose(embeddings, make_embedder().transform(paths), atol=1e-6)
 
 

@@ -36,12 +36,12 @@ def hub(tmp_path, monkeypatch):
     return cache
 
 
-def test_random_weights_are_refused_with_a_list_of_tags(method, fresh_process):
+def test_random_weights_are_refused_with_a_list_of_tags(method, loaded_names):
     with pytest.raises(ValueError, match="(?s)pretrained must name weights.* got None.*openai"):
         getattr(CLIPEmbedder("ViT-B-32", None), method)(X)
     with pytest.raises(ValueError, match="got None. ViT-H-16 has no tags"):
         getattr(CLIPEmbedder("ViT-H-16", None), method)(X)
-    assert fresh_process == []
+    assert loaded_names == []
 
 
 def test_an_unknown_model_is_met_with_the_nearest_names(method):
@@ -159,7 +159,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch):
     assert Path("hostile").exists()
 
 
-def test_weights_that_cannot_be_downloaded_are_met_with_ways_out(hub, fresh_process):
+def test_weights_that_cannot_be_downloaded_are_met_with_ways_out(hub, loaded_names):
     for parameters in (("ViT-B-32", "openai"), ("hf-hub:org/repo", None)):
         with pytest.raises(
             OSError, match="(?s)cannot be loaded: .*no network .*local-dir:/path"
@@ -171,7 +171,7 @@ def test_weights_that_cannot_be_downloaded_are_met_with_ways_out(hub, fresh_proc
 
 
 def test_a_downloaded_repository_is_known_by_its_commit(
-    hub, make_embedder, clip_directory, make_clip, fresh_process, n_embedded, tmp_path
+    hub, make_embedder, clip_directory, make_clip, loaded_names, n_embedded, tmp_path
 ):
     repository = hub / "models--org--tiny"
     shutil.copytree(clip_directory, repository / "snapshots" / "c1")

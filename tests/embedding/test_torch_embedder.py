@@ -18,8 +18,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from skdiffusion_label.embedding import TorchEmbedder, _torch_embedder
-from skdiffusion_label.embedding._encoder import LoadedModels
+from skdiffusion_label.embedding import TorchEmbedder
 from skdiffusion_label.embedding._identity import identify
 
 
@@ -60,11 +59,7 @@ def reference(module, images):
         return module(torch.stack([to_tensor(image) for image in images])).numpy()
 
 
-CALLS = []
-
-
 def factory():
-    CALLS.append(1)
     with torch.random.fork_rng(devices=[]):
         return make_backbone()
 
@@ -107,18 +102,24 @@ def test_float_tensors_reach_the_preprocessing(backbone):
     assert_allclose(embeddings, expected, atol=1e-6)
 
 
-def test_a_factory_is_called_once_and_pickled_instead_of_weights(images, monkeypatch):
-    monkeypatch.setattr(_torch_embedder, "_MADE", LoadedModels())
-    CALLS.clear()
-    embedder = TorchEmbedder(factory, to_tensor)
+CALLS = []
+
+
+def counted_factory():
+    CALLS.append(1)
+    return factory()
+
+
+def test_a_factory_is_called_once_and_pickled_instead_of_weights(images):
+    embedder = TorchEmbedder(counted_factory, to_tensor)
     expected = reference(make_backbone(), images)
-    for one in (embedder, clone(embedder), TorchEmbedder(factory, to_tensor, batch_size=3)):
+    for one in (embedder, clone(embedder), TorchEmbedder(counted_factory, to_tensor, batch_size=3)):
         assert_allclose(one.fit_transform(images), expected, atol=1e-6)
     assert CALLS == [1]
     assert len(pickle.dumps(embedder)) < 1000
 
 
-def test_a_factory_that_draws_leaves_the_global_state_alone(images, monkeypatch):
+def test_a_factory_that_draws_leaves_the_global_state_alone(images):
     state = torch.get_rng_state()
     TorchEmbedder(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), to_tensor).fit(images)
     assert torch.equal(torch.get_rng_state(), state)
@@ -313,11 +314,12 @@ print(embedder.transform(sys.argv[1:]).tobytes().hex(), identify(embedder._model
 """
 
 
-def test_a_factory_that_draws_makes_the_same_module_everywhere(paths, monkeypatch):
+def test_a_factory_that_draws_makes_the_same_module_everywhere(paths):
     embedder = TorchEmbedder(random_factory, to_tensor, device="cpu")
     expected = embedder.transform(paths[:3])
     identity = identify(embedder._model_identity())
-    monkeypatch.setattr(_torch_embedder, "_MADE", LoadedModels())
+    for other in (factory, lambda: make_backbone(1)):  # two modules are kept: it is made anew
+        TorchEmbedder(other, to_tensor, device="cpu").transform(paths[:1])
     torch.rand(3)
     assert_array_equal(embedder.transform(paths[:3]), expected)
     assert identify(embedder._model_identity()) == identity

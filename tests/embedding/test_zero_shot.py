@@ -90,25 +90,25 @@ def test_labels_get_their_names(class_names, y, classes, names, make_embedder, e
     ],
 )
 def test_what_is_missing_is_named_before_a_model_is_loaded(
-    parameters, y, message, zero_shot, embeddings, fresh_process
+    parameters, y, message, zero_shot, embeddings, loaded_names
 ):
     with pytest.raises(ValueError, match=message):
         zero_shot.set_params(**parameters).fit(embeddings, y)
-    assert fresh_process == []
+    assert loaded_names == []
 
 
-def test_embeddings_of_another_model_are_refused(zero_shot, embeddings, fresh_process):
+def test_embeddings_of_another_model_are_refused(zero_shot, embeddings, loaded_names):
     with pytest.raises(ValueError, match="which have 64 features, got 63"):
         zero_shot.fit(embeddings[:, 1:])
-    assert fresh_process == []
+    assert loaded_names == []
     zero_shot.fit(embeddings)
     with pytest.raises(ValueError, match="X has 63 features, but .* is expecting 64"):
         zero_shot.predict_proba(embeddings[:, 1:])
 
 
-def test_prediction_needs_no_model_and_no_order(zero_shot, embeddings, fresh_process):
+def test_prediction_needs_no_model_and_no_order(zero_shot, embeddings, loaded_names):
     zero_shot.fit(embeddings)
-    fresh_process.clear()
+    loaded_names.clear()
     content = pickle.dumps(zero_shot)
     assert len(content) < 3000
     proba = zero_shot.predict_proba(embeddings)
@@ -116,7 +116,7 @@ def test_prediction_needs_no_model_and_no_order(zero_shot, embeddings, fresh_pro
     assert_array_equal(pickle.loads(content).predict_proba(embeddings), proba)
     assert_allclose(zero_shot.predict_proba(3 * embeddings[::-1]), proba[::-1], rtol=1e-4)
     assert_array_equal(embeddings, before)
-    assert fresh_process == []
+    assert loaded_names == []
     assert clone(zero_shot).get_params()["class_names"] == ["bright", "dark"]
 
 

@@ -21,7 +21,7 @@ def child():
 
 @pytest.mark.parametrize("area", ["inputs", "labels", "settings", "interruptions", "pickles"])
 def test_random_cases_survive(area, child):
-    for seed in range(3):
+    for seed in range(2):
         description, outcome, told = child.run(area, [7, seed])
         assert outcome in hostile.SURVIVED, (description, outcome, told)
 

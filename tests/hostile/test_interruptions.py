@@ -1,7 +1,10 @@
 """A fit that does not return leaves the estimator as it was."""
 
+import importlib
 import signal
-import threading
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,50 +15,31 @@ from sklearn.linear_model import LogisticRegression
 from skdiffusion_label import LabelCleaner, LRADiffusionClassifier
 from skdiffusion_label.label_noise import NoisyLabelsClassifier
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "benchmarks"))
+hostile_cases = importlib.import_module("hostile_cases")
+
 pytestmark = pytest.mark.usefixtures("few_trees")
 
 
-class Interruption(BaseException):
-    """Stands in for whatever stops a fit."""
-
-
-@pytest.fixture
-def interrupted_after():
-    """Return a function that calls another one and interrupts it after some seconds."""
-    if threading.current_thread() is not threading.main_thread():
-        pytest.skip("signals come to the main thread alone")
-
-    def stop(number, frame):
-        raise Interruption
-
-    def call(function, seconds):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            function()
-        except Interruption:
-            return True
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        return False
-
-    before = signal.signal(signal.SIGALRM, stop)
-    yield call
-    signal.signal(signal.SIGALRM, before)
+def test_the_handler_of_the_signal_is_what_it_was():
+    before = signal.getsignal(signal.SIGALRM)
+    assert hostile_cases.interrupted(lambda: time.sleep(30), 0.01)
+    assert not hostile_cases.interrupted(lambda: None, 30)
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 # A library that is interrupted while it reads a file leaves that to be closed later.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("parameters", [{}, {"warm_start": True}, {"n_iter_no_change": 3}])
-def test_a_fit_that_is_interrupted_anywhere_leaves_all_as_it_was(
-    parameters, fast, blobs, interrupted_after
-):
+def test_a_fit_that_is_interrupted_anywhere_leaves_all_as_it_was(parameters, fast, blobs):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**fast).fit(X, y).set_params(**parameters)
     n_interrupted = 0
     for seconds in np.random.default_rng(0).uniform(0.001, 0.2, 12):
         before, expected = dict(vars(clf)), clf.predict_proba(X)
-        if not interrupted_after(lambda: clf.fit(X[::-1], y), seconds):
+        if not hostile_cases.interrupted(lambda: clf.fit(X[::-1], y), seconds):
             continue
         n_interrupted += 1
         assert vars(clf).keys() == before.keys()

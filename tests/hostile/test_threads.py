@@ -1,10 +1,14 @@
-"""Threads and forks: each in a process of its own, which has two threads and a time limit."""
+"""Threads, forks and workers: most in a process of its own, with two threads and a time limit."""
 
 import os
 import subprocess
 import sys
 
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import cross_val_score
+
+from skdiffusion_label import LRADiffusionClassifier
 
 SECONDS = 60
 
@@ -130,3 +134,11 @@ def test_threads_are_neither_waited_for_nor_left_changed(script):
         timeout=SECONDS,
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_parallel_cross_validation_scores_like_a_sequential_one(fast, blobs):
+    X, y, _ = blobs
+    classifier = LRADiffusionClassifier(**{**fast, "max_iter": 30})
+    parallel = cross_val_score(classifier, X, y, cv=2, n_jobs=2)
+    assert_array_equal(parallel, cross_val_score(classifier, X, y, cv=2))
+    assert parallel.min() > 0.9

@@ -1,11 +1,15 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from skdiffusion_label.retrieval import (
+    SupervisedSpace,
     _bank,
     count_votes,
     draw_candidates,
     find_neighbors,
+    fit_discriminant,
     numbers_of_neighbors,
     vote_proba,
 )
@@ -111,6 +115,24 @@ def test_bank_votes_as_neighbors_in_its_space_do(numbers, weighted, metric):
         votes = count_votes(neighbors[:, :number], y_codes, 4, weight)
         expected = vote_proba(votes, sizes, number)
         np.testing.assert_allclose(judgement, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_bank_of_a_large_space_is_made_when_it_is_asked(metric, monkeypatch):
+    rng = np.random.default_rng(0)
+    features, y_codes = rng.normal(size=(130, 6)).astype(np.float32), rng.integers(4, size=130)
+    _, log_proba = fit_discriminant(features, y_codes, 4)
+    space = SupervisedSpace(log_proba, (130, 4))
+    is_candidate, asked = np.arange(130) % 5 > 0, space[np.arange(0, 130, 5)]
+    given = is_candidate, y_codes, 4, np.ones(130), [3, 15], metric
+    at_hand = _bank.make_bank(space[:], *given)
+    monkeypatch.setattr(_bank, "_MANY_ENTRIES", 1)
+    monkeypatch.setattr(_bank, "_ROWS_AT_ONCE", 30)
+    bank = pickle.loads(pickle.dumps(_bank.make_bank(space, *given)))
+    assert not isinstance(bank.points, np.ndarray)
+    np.testing.assert_allclose(bank.at_hand().points, at_hand.points, atol=1e-6)
+    for votes, expected in zip(bank.vote(asked), at_hand.vote(asked), strict=True):
+        np.testing.assert_allclose(votes, expected, rtol=1e-6)
 
 
 def test_bank_s_neighbors_are_all_others_where_it_is_small():

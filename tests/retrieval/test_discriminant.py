@@ -5,7 +5,7 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import make_blobs
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from skdiffusion_label.retrieval import _discriminant, bhattacharyya_space, fit_discriminant
+from skdiffusion_label.retrieval import _discriminant, bhattacharyya_space
 
 N_FOLDS = 5
 
@@ -38,6 +38,12 @@ def noisy_blobs(n_samples, n_features, seed=0):
     rng = np.random.default_rng(seed)
     is_random = rng.random(n_samples) < 0.3
     return features, np.where(is_random, rng.integers(3, size=n_samples), y_codes)
+
+
+def fit_discriminant(*arguments, **options):
+    """Return the model, and how the rows are judged as an array."""
+    model, log_proba = _discriminant.fit_discriminant(*arguments, **options)
+    return model, log_proba[:]
 
 
 def textbook_log_proba(features, y_codes, n_classes, judged, shrinkage):

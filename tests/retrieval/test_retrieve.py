@@ -31,7 +31,7 @@ def problem(n_samples=300, noise_rate=0.3, seed=0):
     standardized = (features - features.mean(axis=0)) / features.std(axis=0)
     standardized = standardized.astype(np.float32)
     _, log_proba = fit_discriminant(standardized, given, 3)
-    return (features, standardized, log_proba, given, 3), true
+    return (features, standardized, log_proba[:], given, 3), true
 
 
 # Retrieval
@@ -208,6 +208,7 @@ def test_search_gets_its_options(weighted, monkeypatch):
     is_candidate = options.pop("is_candidate")
     assert is_candidate.dtype == bool
     np.testing.assert_array_equal(is_candidate, weight > 0 if weighted else np.ones(300))
+    assert not options.pop("overwrite")
     searched = {"metric": "euclidean", "algorithm": "pynndescent", "groups": None}
     assert options == searched | {"random_state": 3, "n_jobs": 2}
 
