@@ -133,15 +133,16 @@ def beliefs_of_folds(
     Rows that are not learned from are judged by a clone that has seen all others.
     """
     (X,) = indexable(X)
-    estimator, X = _embedded_once(_seeded(estimator, random_state), X, fit_params)
     y, taught = read.classes[read.y_codes], np.flatnonzero(read.is_taught)
     rows, labels = _safe_indexing(X, taught), y[taught]
-    fit_params = _check_method_params(X, fit_params, taught)
     split_params = _check_method_params(X, split_params, taught)
     if isinstance(cv, numbers.Integral):
         kind = StratifiedGroupKFold if split_params else StratifiedKFold
         cv = kind(cv, shuffle=True, random_state=random_state)
     folds = list(check_cv(cv, labels, classifier=True).split(rows, labels, **split_params))
+    estimator, X = _embedded_once(_seeded(estimator, random_state), X, fit_params)
+    rows = _safe_indexing(X, taught)
+    fit_params = _check_method_params(X, fit_params, taught)
     of_folds = cross_val_predict(
         estimator,
         rows,

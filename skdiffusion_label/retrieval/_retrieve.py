@@ -114,8 +114,7 @@ def retrieve(
         found, numbers, is_candidate = {"given": neighbors}, [neighbors.shape[1]], has_vote
     else:
         is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
-        n_candidates = _n_candidates(is_candidate, groups)
-        numbers = numbers_of_neighbors(n_neighbors, n_candidates, n_classes)
+        numbers = numbers_of_neighbors(n_neighbors, _n_others(is_candidate, groups), n_classes)
         plain = {"features": features, "standardized": standardized}
         points = plain | {"supervised": SupervisedSpace(log_proba, (len(y_codes), n_classes))}
         among = {"metric": metric, "is_candidate": is_candidate, "groups": groups}
@@ -142,7 +141,7 @@ def retrieve(
     return Retrieval(found[space], space, judgements, banks)
 
 
-def _n_candidates(is_candidate, groups):
+def _n_others(is_candidate, groups):
     """Return how many rows may be neighbors of each other, at least."""
     n_candidates = np.count_nonzero(is_candidate)
     return (

@@ -181,7 +181,8 @@ def _search_exactly(points, is_zero, is_candidate, groups, n_neighbors, rows):
         similarity -= half_squares
         # A cosine distance of 1 is the squared distance 2 of orthogonal unit vectors.
         similarity[:, zero_columns] = queries.square().sum(dim=1, keepdim=True) / 2 - 1
-        similarity[_of_own_group(groups[rows[block]], groups[candidates])] = -torch.inf
+        own = groups[rows[block].numpy()]
+        similarity[_of_own_group(own, groups[candidates])] = -torch.inf
         neighbors[block] = _largest(similarity, n_neighbors)
     return candidates[neighbors.numpy()]
 

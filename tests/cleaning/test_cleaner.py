@@ -575,7 +575,8 @@ def test_a_seed_of_the_estimator_itself_stays(random_state, blobs):
 def test_parameters_are_those_of_any_meta_estimator():
     cleaner = LabelCleaner(LRADiffusionClassifier(n_neighbors=7), cv=3, target_precision=0.9)
     assert set(cleaner.get_params(deep=False)) == {
-        *("estimator", "cv", "target_precision", "missing_label", "n_jobs", "random_state")
+        *("estimator", "cv", "target_precision", "missing_label", "n_jobs", "random_state"),
+        "verbose",
     }
     copy = clone(cleaner).set_params(estimator__n_neighbors=9, target_precision=None)
     assert cleaner.estimator.n_neighbors == 7

@@ -606,9 +606,9 @@ def test_only_impossible_rows_are_searched_again(monkeypatch):
     searched = []
     original = _search._search_exactly
 
-    def watch(points, is_zero, is_candidate, n_neighbors, rows):
-        searched.extend(rows)
-        return original(points, is_zero, is_candidate, n_neighbors, rows)
+    def watch(*arguments):
+        searched.extend(arguments[-1])
+        return original(*arguments)
 
     monkeypatch.setattr(_search, "_search_exactly", watch)
     find_neighbors(random_features(), 10, algorithm="pynndescent")
@@ -691,9 +691,9 @@ def test_rows_that_are_no_candidates_are_searched_exactly(spoiler, monkeypatch):
     searched = []
     original = _search._search_exactly
 
-    def watch(points, is_zero, is_candidate, n_neighbors, rows):
-        searched.extend(rows)
-        return original(points, is_zero, is_candidate, n_neighbors, rows)
+    def watch(*arguments):
+        searched.extend(arguments[-1])
+        return original(*arguments)
 
     monkeypatch.setattr(_search, "_search_exactly", watch)
     assert_search_is_that_among_candidates(
@@ -829,6 +829,23 @@ def test_missing_pynndescent_is_named_in_the_error(monkeypatch):
     with pytest.raises(ImportError, match="pynndescent"):
         find_neighbors(random_features(), 10, algorithm="pynndescent")
     assert find_neighbors(random_features(), 10, algorithm="exact").shape == (200, 10)
+
+
+@pytest.mark.parametrize("algorithm", ["exact", "pynndescent"])
+def test_rows_of_a_group_are_not_neighbors(algorithm):
+    features = random_features()
+    groups = np.arange(len(features)) // 7
+    found = find_neighbors(features, 10, groups=groups, algorithm=algorithm)
+    assert not (groups[found] == groups[:, None]).any()
+    everyone = find_neighbors(features, len(features) - 1)
+    for row, neighbors in enumerate(everyone):
+        others = neighbors[groups[neighbors] != groups[row]]
+        np.testing.assert_array_equal(found[row], others[:10])
+
+
+def test_a_group_of_all_candidates_is_refused():
+    with pytest.raises(ValueError, match="groups must leave each row a candidate"):
+        find_neighbors(random_features(), 3, groups=np.zeros(200, dtype=int))
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
