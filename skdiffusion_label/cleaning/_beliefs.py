@@ -242,9 +242,12 @@ def _beliefs(y_codes, proba, joined, transition_matrix, noise_evidence, is_taugh
 
     ``joined`` (n_samples, n_classes) are P(true label | x, given label) if noise may go by place.
     """
-    if not _knows((proba @ transition_matrix)[is_taught], y_codes[is_taught]):
-        return replace(_beliefs_without_features(y_codes, proba.shape[1], is_taught), **fitted)
-    return replace(_weighed(y_codes, proba, joined, transition_matrix, noise_evidence), **fitted)
+    weighed = _weighed(y_codes, proba, joined, transition_matrix, noise_evidence)
+    if _knows((proba @ transition_matrix)[is_taught], y_codes[is_taught]):
+        return replace(weighed, **fitted)
+    nothing = _beliefs_without_features(y_codes, proba.shape[1], is_taught)
+    # The order of suspicion stays: at most an even chance that a label is wrong.
+    return replace(nothing, posterior=(weighed.posterior + nothing.posterior) / 2, **fitted)
 
 
 def _weighed(y_codes, proba, joined, transition_matrix, noise_evidence):
