@@ -2,17 +2,18 @@
 
 import importlib
 
-from skdiffusion_label.classifier import (
-    TRUSTED_TYPES,
-    LRADiffusionClassifier,
-    LRADiffusionImageClassifier,
-    published_settings,
-)
-
 __version__ = "0.1.0.dev0"
 
-# The frequent names of other rooms, imported when they are asked for.
-_LAZY = {"CLIPEmbedder": "embedding", "LabelCleaner": "cleaning"}
+# The frequent names of the rooms, imported when they are asked for: torch takes seconds, which
+# `skdiffusion-label --help` and its errors have no use for.
+_LAZY = {
+    "TRUSTED_TYPES": "classifier",
+    "CLIPEmbedder": "embedding",
+    "LRADiffusionClassifier": "classifier",
+    "LRADiffusionImageClassifier": "classifier",
+    "LabelCleaner": "cleaning",
+    "published_settings": "classifier",
+}
 
 __all__ = [
     "TRUSTED_TYPES",

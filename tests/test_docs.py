@@ -18,6 +18,7 @@ from skdiffusion_label import (
     embedding,
     label_noise,
     retrieval,
+    review,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,7 @@ DOCUMENTED = [
     *(embedding.CLIPEmbedder, embedding.CLIPZeroShotClassifier, embedding.TorchEmbedder),
     *(
         value
-        for room in (datasets, retrieval, label_noise)
+        for room in (datasets, retrieval, label_noise, review)
         for name in room.__all__
         if callable(value := getattr(room, name)) and not inspect.isclass(value)
     ),
@@ -111,6 +112,15 @@ def test_readme_shows_how_fast_images_are():
     assert f"({training:.2f}; medians" in README
 
 
+def test_guide_shows_what_was_measured_of_the_page():
+    results = json.loads((ROOT / "docs" / "results" / "review.json").read_text())["results"]
+    guide = " ".join((ROOT / "docs" / "review.rst").read_text().split())
+    assert (
+        f"{results['megabytes']:.1f} MB, first row after {results['first_row_ms']['median']} ms, "
+        f"{results['key_ms']['median']} ms from a key to the picture (medians)"
+    ) in guide
+
+
 def test_readme_names_the_two_commands():
     assert "make demo" in README
     assert "make test" in README
@@ -119,7 +129,7 @@ def test_readme_names_the_two_commands():
 def test_changes_name_what_is_public():
     changes = (ROOT / "docs" / "changes.rst").read_text()
     examples = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
-    rooms = skdiffusion_label, cleaning, datasets, embedding
+    rooms = skdiffusion_label, cleaning, datasets, embedding, review
     names = {name for room in rooms for name in room.__all__} | examples
     for name in names - {"__version__"}:
         assert name in changes, name
@@ -128,13 +138,16 @@ def test_changes_name_what_is_public():
 
 def test_reference_lists_what_is_public():
     reference = (ROOT / "docs" / "api.rst").read_text()
-    for room in (cleaning, datasets, embedding, retrieval, label_noise, skdiffusion_label):
+    for room in (cleaning, datasets, embedding, retrieval, label_noise, review, skdiffusion_label):
         for name in set(room.__all__) - {"__version__", "RETRIEVAL_SPACES", "Retrieval"}:
             assert re.search(rf"\b{name}\b", reference), name
 
 
 def test_every_public_function_has_a_docstring():
-    rooms = cleaning, datasets, diffusion, embedding, label_noise, retrieval, skdiffusion_label
+    rooms = (
+        *(cleaning, datasets, diffusion, embedding, label_noise, retrieval, review),
+        skdiffusion_label,
+    )
     for room in rooms:
         for name in room.__all__:
             value = getattr(room, name)

@@ -22,9 +22,10 @@ from skdiffusion_label.cleaning._persistence import columns_of, frame_of
 from skdiffusion_label.cleaning._reading import read_labels, read_new_labels
 from skdiffusion_label.cleaning._resampling import resampled_labels
 from skdiffusion_label.cleaning._routing import last_step, purifies, routed
+from skdiffusion_label.cleaning._summary import SummaryMixin
 
 
-class LabelCleaner(MetaEstimatorMixin, BaseEstimator):
+class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
     """Find wrong labels and mend them.
 
     Any classifier with ``predict_proba`` judges the labels. One that can purify labels, as

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _FIELDS = (
 _NEEDED = "row", "decision", "label", "fingerprint"
 _DECISIONS = "keep", "relabel", "exclude"
 _VERSION = 1  # of the JSON file
+# In CSV files, texts that a spreadsheet would take for formulas have an apostrophe before them.
+_GUARDED = re.compile(r"''*[=+\-@\t\r]")
 
 
 def read_decisions(path):
@@ -65,7 +68,8 @@ def read_decisions(path):
 
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            text = file.read()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be a file in UTF-8: {error}.") from error
     is_json = text.lstrip().startswith("{")
@@ -117,7 +121,14 @@ def _from_csv(path, text):
     missing = [name for name in _FIELDS if name not in (reader.fieldnames or ())]
     if missing:
         raise ValueError(f"{path}, line 1 must name the fields {_FIELDS}, got none of {missing}.")
-    return [(f"{path}, line {reader.line_num}", record) for record in reader]
+    return [
+        (f"{path}, line {reader.line_num}", {name: _unguarded(record[name]) for name in _FIELDS})
+        for record in reader
+    ]
+
+
+def _unguarded(text):
+    return text[1:] if text is not None and _GUARDED.match(text) else text
 
 
 def _from_json(path, text):

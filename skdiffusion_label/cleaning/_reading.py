@@ -97,7 +97,7 @@ def read_new_labels(y, classes, missing_label=None):
     y_codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
     unknown = classes[y_codes] != y
     if unknown.any():
-        label = y[unknown.argmax()].item()
+        label = y.tolist()[unknown.argmax()]
         raise ValueError(f"y must hold labels seen in fit, among {classes[:5]}, got {label!r}.")
     return known_labels(classes, y_codes, is_missing)
 
@@ -178,3 +178,33 @@ def _check_verified(verified, is_missing):
         row = int((verified & is_missing).argmax())
         raise ValueError(f"verified must mark rows that have a label, row {row} of y has none.")
     return verified
+
+
+def data_fingerprint(X, y, *, missing_label=None):
+    """Return what decisions about these rows and labels carry as their fingerprint.
+
+    It tells, without a fit, whether decisions of a review belong to data.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows, or whatever the classifier takes.
+    y : array-like of shape (n_samples,) or (n_samples, n_annotators)
+        Given labels, see :meth:`LabelCleaner.fit`.
+    missing_label : str or number, default=None
+        See :class:`LabelCleaner`.
+
+    Returns
+    -------
+    str
+        ``fingerprint_`` of a :class:`LabelCleaner` that is fitted on them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdiffusion_label.cleaning import data_fingerprint
+    >>> X = np.array([[0.0], [1.0]])
+    >>> data_fingerprint(X, ["cat", "dog"]) == data_fingerprint(X, ["cat", "cat"])
+    False
+    """
+    return read_labels(X, y, missing_label).fingerprint

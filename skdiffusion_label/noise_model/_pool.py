@@ -31,10 +31,14 @@ _MAX_ITERATIONS = 60  # of L-BFGS
 _STRENGTHS = (0.5, 1.0)  # of the noise among the clearest rows: they may be more or less than clear
 _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries than there are labels
 _N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
-# Nats for a mean probability of the leading class of one instead of none: between noise models that
-# foretell given labels about as well, that one is likely which leaves less doubt about the truth.
-# Judges of few rows doubt because they know little: half as many for 25 rows of each class.
-_VALUE_OF_CONFIDENCE, _ROWS_OF_HALF_VALUE = 20.0, 25
+# Nats for the mean cube of the leading class's probability: between noise models that foretell
+# given labels about as well, that one is likely which leaves less doubt about the truth. A cube, as
+# judges that are sure of a few rows more say less than judges that are sure of nearly all. Judges
+# of few rows doubt because they know little: half as many nats for 100 rows of each class. Of 53
+# cells of small tables .884 of the labels are right after mending (.865 with the probability
+# itself); of 24 cells of 15 rows of each class .649 (.635 with the probability itself and 25 rows),
+# where .654 of the given ones are.
+_VALUE_OF_CONFIDENCE, _ROWS_OF_HALF_VALUE, _POWER_OF_CONFIDENCE = 20.0, 100, 3
 _N_STRATA = 4  # quarters of the rows by the margin of their two leading classes
 
 
@@ -121,7 +125,8 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=N
     losses, confidences = np.concatenate(foretold, axis=2)
     weight_of_losses = weight[np.concatenate([rows[~is_first], rows[is_first]])]
     lags = _lags(losses, weight_of_losses)
-    confidence = np.average(confidences, axis=1, weights=weight_of_losses)
+    sure = confidences**_POWER_OF_CONFIDENCE
+    confidence = np.average(sure, axis=1, weights=weight_of_losses)
     rows_of_class = _n_effective(weight) / n_classes
     value = _VALUE_OF_CONFIDENCE * rows_of_class / (rows_of_class + _ROWS_OF_HALF_VALUE)
     log_likely = value * confidence - lags**2 / 2

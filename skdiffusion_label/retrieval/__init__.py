@@ -8,7 +8,6 @@ from skdiffusion_label.retrieval._bank import (
 )
 from skdiffusion_label.retrieval._discriminant import (
     Discriminant,
-    SupervisedSpace,
     bhattacharyya_space,
     draw_folds,
     fit_discriminant,
@@ -27,7 +26,6 @@ __all__ = [
     "RETRIEVAL_SPACES",
     "Discriminant",
     "Retrieval",
-    "SupervisedSpace",
     "VoteBank",
     "bhattacharyya_space",
     "check_neighbors",

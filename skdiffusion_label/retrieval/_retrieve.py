@@ -117,14 +117,13 @@ def retrieve(
         numbers = numbers_of_neighbors(n_neighbors, _n_others(is_candidate, groups), n_classes)
         plain = {"features": features, "standardized": standardized}
         points = plain | {"supervised": SupervisedSpace(log_proba, (len(y_codes), n_classes))}
+        among = {"metric": metric, "is_candidate": is_candidate, "groups": groups}
         names = [space]
         if space == "auto":
-            known = {"is_candidate": is_candidate, "sample_weight": sample_weight, "groups": groups}
-            chosen = choose_space(plain, numbers[-1], y_codes, n_classes, metric=metric, **known)
-            names = [chosen, "supervised"]
+            given = {"y_codes": y_codes, "n_classes": n_classes, "sample_weight": sample_weight}
+            names = [choose_space(plain, numbers[-1], **given, **among), "supervised"]
         points = {name: points[name] for name in names}
-        search = {"metric": metric, "algorithm": algorithm, "is_candidate": is_candidate}
-        search |= {"groups": groups, "random_state": random_state, "n_jobs": n_jobs}
+        search = {**among, "algorithm": algorithm, "random_state": random_state, "n_jobs": n_jobs}
         found = {
             name: find_neighbors(p[:], numbers[-1], **search, overwrite=name == "supervised")
             for name, p in points.items()

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from skdiffusion_label.retrieval import (
-    SupervisedSpace,
     _bank,
     count_votes,
     draw_candidates,
@@ -14,6 +13,7 @@ from skdiffusion_label.retrieval import (
     vote_proba,
 )
 from skdiffusion_label.retrieval import choose_space as choose_space_among
+from skdiffusion_label.retrieval._discriminant import SupervisedSpace
 
 METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 
