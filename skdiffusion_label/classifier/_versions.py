@@ -5,7 +5,9 @@ import warnings
 
 # What skops.io is to be told to trust, beside scikit-learn's own types.
 TRUSTED_TYPES = (
+    "scipy.sparse._csr.csr_array",
     "skdiffusion_label.classifier._classifier.LRADiffusionClassifier",
+    "skdiffusion_label.classifier._forests.Forest",
     "skdiffusion_label.classifier._judgement.Judges",
     "skdiffusion_label.classifier._models.Models",
     "skdiffusion_label.classifier._scaler.Scaler",

@@ -403,7 +403,7 @@ def test_rows_of_a_group_do_not_vouch_for_each_other(patients):
     found = [
         roc_auc_score(y_given != y, c.label_issues_["p_label_error"]) for c in (alone, grouped)
     ]
-    assert found[1] > max(0.97, found[0] + 0.02)
+    assert found[1] > max(0.95, found[0] + 0.01)
     neighbors = grouped.estimator_.neighbors_
     assert not (groups[neighbors] == groups[:, None]).any()
 
