@@ -1,6 +1,7 @@
 """The classifier: fit orders checks, retrieval, training and read-off."""
 
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,7 +22,12 @@ from skdiffusion_label.classifier._features import (
     fit_condition,
     read_rows,
 )
-from skdiffusion_label.classifier._judgement import judge_anew, judge_rows
+from skdiffusion_label.classifier._judgement import (
+    conclude,
+    conclude_by_votes,
+    judge_anew,
+    judge_rows,
+)
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
@@ -405,19 +411,21 @@ class LRADiffusionClassifier(
         """
         seed = draw_seed(random_state)
         standardized = inputs.condition[:, : features.shape[1]]
-        models, retrieval, judgement = judge_rows(self, features, standardized, rows, seed)
+        judge = partial(judge_rows, self, features, standardized, seed=seed)
+        models, retrieval, *judged = judge(rows)
+        if self.label_aggregation == "vote":
+            return retrieval, conclude_by_votes(retrieval, *judged, rows), None, rows
         if not self._joins_judges:
-            return retrieval, judgement, None, rows
+            return retrieval, conclude(*judged, rows), None, rows
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
 
-        def judge(others):
-            return judge_rows(self, features, standardized, others, seed)[2]
+        def conclude_from(others):
+            return conclude(*judge(others)[2:], others)
 
-        halves = self._network, inputs, judge, judgement.truth, alike, generator, device, n_earlier
-        of_network = judge_by_halves(self, *halves)
-        found = models, retrieval, judgement
-        judgement, judges = judge_anew(*found, of_network, rows, seed)
+        halves = inputs, conclude_from, alike, generator, device, n_earlier
+        of_network = judge_by_halves(self, self._network, *halves)
+        judgement, judges = judge_anew(models, retrieval, *judged, of_network, rows, seed)
         return retrieval, judgement, judges, alike
 
     def _model_to_train(self, continues, joint, generator):

@@ -33,9 +33,6 @@ class Judgement:
 
     Attributes
     ----------
-    judgements : array-like of shape (n_judges, n, n_classes)
-        Probabilities of given labels, each from a judge that has not seen the row's own: the votes
-        of neighbors, the linear model, the forests.
     pool : Pool
         Of all judges, with the noise that goes by class.
     local_noise : LocalNoise
@@ -46,7 +43,6 @@ class Judgement:
         What training draws labels from: P(true label | x, given label), or the published vote.
     """
 
-    judgements: Any
     pool: Pool
     local_noise: LocalNoise
     truth: np.ndarray
@@ -56,7 +52,14 @@ class Judgement:
 def judge_rows(estimator, features, standardized, rows, seed):
     """Fit models, retrieve neighbors, and pool what they say of the training rows.
 
-    Returns the :class:`Models`, the :class:`Retrieval` and the :class:`Judgement`.
+    Returns
+    -------
+    models : Models
+    retrieval : Retrieval
+    judgements : array-like of shape (n_judges, n, n_classes)
+        Probabilities of given labels, each from a judge that has not seen the row's own: the votes
+        of neighbors, the linear model, the forests.
+    pool : Pool
     """
     models, log_proba, of_forests = fit_models(standardized, rows, seed, estimator.n_jobs)
     shape = len(features), len(rows.classes)
@@ -80,15 +83,10 @@ def judge_rows(estimator, features, standardized, rows, seed):
     of_linear_model = Table(lambda some: np.exp(log_proba[some]), shape)
     judgements = gathered([*votes, of_linear_model, *of_forests], shape)
     pool = fit_pool(judgements, **rows.labels, random_state=seed)
-    judgement = _judgement(judgements, pool, None, rows)
-    if estimator.label_aggregation == "vote":
-        labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
-        labels = with_verified(labels, rows.y_codes, rows.verified)
-        judgement = replace(judgement, labels=labels)
-    return models, retrieval, judgement
+    return models, retrieval, judgements, pool
 
 
-def judge_anew(models, retrieval, judgement, of_network, rows, random_state):
+def judge_anew(models, retrieval, judgements, pool, of_network, rows, random_state):
     """Let a network that has not seen the rows' labels join the judges.
 
     What it says of them, ``of_network`` (n, n_classes), is written over.
@@ -99,14 +97,14 @@ def judge_anew(models, retrieval, judgement, of_network, rows, random_state):
     judges : Judges
         Of new rows.
     """
-    judgements = judgement.judgements
     given = {**rows.labels, "random_state": random_state}
-    pool = join_judge(judgement.pool, judgements, of_network, **given)
+    pool = join_judge(pool, judgements, of_network, **given)
     judges = _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given)
-    return _judgement(judgements, pool, of_network, rows), judges
+    return conclude(judgements, pool, rows, of_network), judges
 
 
-def _judgement(judgements, pool, of_network, rows):
+def conclude(judgements, pool, rows, of_network=None):
+    """Return the :class:`Judgement` of the pool, and of the network, which is written over."""
     shape = len(rows.y_codes), len(rows.classes)
     transition = pool.transition_matrix
 
@@ -123,7 +121,14 @@ def _judgement(judgements, pool, of_network, rows):
         joined = posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
         return with_verified(joined, rows.y_codes[some], rows.verified[some])
 
-    return Judgement(judgements, pool, local_noise, truth, Table(joined_with_given, shape))
+    return Judgement(pool, local_noise, truth, Table(joined_with_given, shape))
+
+
+def conclude_by_votes(retrieval, judgements, pool, rows):
+    """Return the :class:`Judgement` of the pool, with the published votes as labels."""
+    labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
+    labels = with_verified(labels, rows.y_codes, rows.verified)
+    return replace(conclude(judgements, pool, rows), labels=labels)
 
 
 @dataclass(frozen=True)

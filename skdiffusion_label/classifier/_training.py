@@ -211,19 +211,17 @@ def _check_loss(loss, state):
         )
 
 
-def judge_by_halves(
-    estimator, network, inputs, judge, truth, rows, generator, device, n_earlier_epochs
-):
+def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, n_earlier_epochs):
     """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
     It learns what ``judge(others)``, a :class:`Judgement`, says of the labels of the other half
     without any label of this one: a label votes for its neighbors, and would come back from them.
     It does so for as long as the network of all rows and earlier fits that it goes on from. Where
     that one is to be stopped by held-out labels, which nothing else may see, it stops where it
-    would by default. What is returned takes the place of ``truth``; with too few rows, it is that.
+    would by default. With too few rows, ``judge(rows)`` says it all.
     """
     if len(rows.trained) < _MIN_ROWS_TO_HALVE:
-        return truth
+        return judge(rows).truth
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
     if estimator.n_iter_no_change is not None:
@@ -231,6 +229,7 @@ def judge_by_halves(
         n_epochs = min(n_epochs, n_by_default)
     settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
+    proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
     is_first = _first_half(rows, generator)
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
@@ -244,8 +243,8 @@ def judge_by_halves(
         chains = Chains(training.finish(), noise, *steps_and_threads)
         half = np.flatnonzero(half)
         for some in row_blocks(len(half), len(rows.classes)):
-            truth[half[some]] = chains.proba(inputs.take(half[some]))
-    return truth
+            proba[half[some]] = chains.proba(inputs.take(half[some]))
+    return proba
 
 
 def _first_half(rows, generator):
