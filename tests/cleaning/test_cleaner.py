@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
+from polars.testing import assert_series_equal as assert_polars_equal
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits, make_blobs
@@ -22,6 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.cleaning import (
     LabelCleaner,
+    aggregate_annotations,
     estimate_transition_matrix,
     find_label_issues,
     label_quality_scores,
@@ -418,6 +420,8 @@ def test_rows_worth_learning_from_come_back_as_they_came(name, container, names,
         series = pd.Series(expected, index=y_given.index[rows], name="t").astype(y_given.dtype)
         assert_series_equal(y_kept, series)
         assert_array_equal(X_kept.index, y_kept.index)
+    elif container == "polars":
+        assert_polars_equal(y_kept, pl.Series("t", expected))
     else:
         assert isinstance(y_kept, np.ndarray)
         assert_array_equal(y_kept, expected, strict=True)
@@ -606,8 +610,10 @@ def annotated(blobs):
 def test_several_annotators_are_heard(estimator, annotated, blobs):
     X, y, _ = blobs
     cleaner = LabelCleaner(estimator, random_state=0).fit(X, annotated)
-    consensus = cleaner.annotations_.labels
+    consensus = aggregate_annotations(annotated).labels
     assert_array_equal(cleaner.label_issues_["given_label"], consensus)
+    # The features are heard along with them.
+    assert np.mean(cleaner.annotations_.labels == NAMES[y]) > np.mean(consensus == NAMES[y])
     suggested = np.mean(cleaner.label_issues_["suggested_label"] == NAMES[y])
     assert suggested > np.mean(consensus == NAMES[y])
     assert suggested > 0.93

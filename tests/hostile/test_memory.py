@@ -56,7 +56,8 @@ def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
     finally:
         tracemalloc.stop()
     table = clf.label_distributions_.nbytes
-    assert peak < 4 * table, f"{peak / table:.1f} tables"
+    # Four before networks were trained on half of the rows with what is known of these alone.
+    assert peak < 5 * table, f"{peak / table:.1f} tables"
 
 
 def test_tables_that_are_large_are_judged_as_small_ones_are(fast, blobs, monkeypatch):
