@@ -52,5 +52,5 @@ def test_clip_pipeline_stands_wrong_labels_and_says_whose_embeddings_it_has(
     output = capsys.readouterr().out
     assert "CLIP's weights cannot be had here" in output
     accuracy = namespace["accuracy"]
-    assert accuracy["LRADiffusionClassifier"] > accuracy["LogisticRegression"] + 0.1
+    assert accuracy["LRADiffusionClassifier"] > accuracy["LogisticRegression"] + 0.05
     assert namespace["share_right"] > 0.85

@@ -26,7 +26,7 @@ _N_UPDATES_ALONE, _N_UPDATES_JOINING = 500, 250
 _MIN_EPOCHS = 3  # many rows are seen more than once
 # A few rows do not take minutes; a network that joins judges does not learn them by heart.
 _MAX_EPOCHS_ALONE, _MAX_EPOCHS_JOINING = 200, 40
-_MIN_ROWS_TO_HALVE = 4
+_MIN_ROWS_OF_CLASS_TO_HALVE = 4  # on average: a half of fewer hardly knows the classes
 _MAX_TEMPERATURE_ENTRIES = 200_000  # draws x classes x rows: a second, and one number to fit
 
 
@@ -246,7 +246,7 @@ def judge_by_halves(
     Unseen
         With the judgements of ``some`` rows.
     """
-    if len(rows.trained) < _MIN_ROWS_TO_HALVE:
+    if len(rows.trained) < _MIN_ROWS_OF_CLASS_TO_HALVE * len(rows.classes):
         judgements, conclusion = judge(rows)
         return Unseen(conclusion.truth, some, np.asarray(judgements[:, some]))
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)

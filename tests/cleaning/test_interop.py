@@ -178,8 +178,8 @@ def test_polars_rows_come_back_as_polars(wrapped, model, table):
     X_kept, y_kept = cleaner.fit_resample(numbers, labels)
     assert isinstance(X_kept, pl.DataFrame)
     assert X_kept.equals(numbers[cleaner.sample_indices_.tolist()])
-    assert isinstance(y_kept, np.ndarray)
-    assert np.mean(y_kept == y[cleaner.sample_indices_]) > 0.9
+    assert isinstance(y_kept, pl.Series) and y_kept.name == "species"
+    assert np.mean(y_kept.to_numpy() == y[cleaner.sample_indices_]) > 0.9
     assert np.mean(cleaner.clean_labels_ == y) > 0.9
 
 
