@@ -52,7 +52,6 @@ from skdiffusion_label.diffusion import (
     Processes,
     TrainingState,
 )
-from skdiffusion_label.noise_model import some_rows
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES
 
 
@@ -421,14 +420,12 @@ class LRADiffusionClassifier(
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
 
-        def judge_and_conclude(others):
-            *_, judgements, pool = judge(others)
-            return judgements, conclude(judgements, pool, others)
+        def conclude_from(others):
+            return conclude(*judge(others)[2:], others)
 
-        some = some_rows(rows.weight, len(rows.classes), seed)
-        halves = inputs, judge_and_conclude, alike, some, generator, device, n_earlier
-        unseen = judge_by_halves(self, self._network, *halves)
-        judgement, judges = judge_anew(models, retrieval, *judged, unseen, rows, seed)
+        halves = inputs, conclude_from, alike, generator, device, n_earlier
+        of_network = judge_by_halves(self, self._network, *halves)
+        judgement, judges = judge_anew(models, retrieval, *judged, of_network, rows, seed)
         return retrieval, judgement, judges, alike
 
     def _model_to_train(self, continues, joint, generator):

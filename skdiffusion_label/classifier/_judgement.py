@@ -82,14 +82,14 @@ def judge_rows(estimator, features, standardized, rows, seed):
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
     of_linear_model = Table(lambda some: np.exp(log_proba[some]), shape)
     judgements = gathered([*votes, of_linear_model, *of_forests], shape)
-    pool = fit_pool(judgements, **rows.labels(), random_state=seed)
+    pool = fit_pool(judgements, **rows.labels, random_state=seed)
     return models, retrieval, judgements, pool
 
 
-def judge_anew(models, retrieval, judgements, pool, unseen, rows, random_state):
+def judge_anew(models, retrieval, judgements, pool, of_network, rows, random_state):
     """Let a network that has not seen the rows' labels join the judges.
 
-    What it says of them, ``unseen.proba`` (n, n_classes), is written over.
+    What it says of them, ``of_network`` (n, n_classes), is written over.
 
     Returns
     -------
@@ -97,15 +97,10 @@ def judge_anew(models, retrieval, judgements, pool, unseen, rows, random_state):
     judges : Judges
         Of new rows.
     """
-    pool = _joined(pool, unseen, rows)
-    judges = _judges_of_new_rows(models, retrieval, judgements, pool, unseen, rows, random_state)
-    return conclude(judgements, pool, rows, unseen.proba), judges
-
-
-def _joined(pool, unseen, rows, first=0):
-    """Let the network join the pool of the judges from the ``first`` on."""
-    some, judgements = unseen.rows, unseen.judgements[first:]
-    return join_judge(pool, judgements, unseen.proba[some], **rows.labels(some))
+    given = {**rows.labels, "random_state": random_state}
+    pool = join_judge(pool, judgements, of_network, **given)
+    judges = _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given)
+    return conclude(judgements, pool, rows, of_network), judges
 
 
 def conclude(judgements, pool, rows, of_network=None):
@@ -118,7 +113,7 @@ def conclude(judgements, pool, rows, of_network=None):
         return pool.truth(judgements[:, some], *joined)
 
     truth = by_blocks(judged, *shape, out=of_network)
-    labels = labels_of(**rows.labels())
+    labels = labels_of(**rows.labels)
     local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
 
     def joined_with_given(some):
@@ -188,7 +183,7 @@ def _filled_up(block):
     return filled
 
 
-def _judges_of_new_rows(models, retrieval, judgements, pool, unseen, rows, random_state):
+def _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given):
     """Return :class:`Judges` of those that can be asked about new rows and have something to say.
 
     Neighbors that were found elsewhere cannot; the pool is then fitted without them.
@@ -196,8 +191,8 @@ def _judges_of_new_rows(models, retrieval, judgements, pool, unseen, rows, rando
     banks = retrieval.banks
     if not banks:
         n_votes = sum(map(len, retrieval.judgements.values()))
-        pool = fit_pool(judgements[n_votes:], **rows.labels(), random_state=random_state)
-        pool = _joined(pool, unseen, rows, n_votes)
+        judgements = judgements[n_votes:]
+        pool = join_judge(fit_pool(judgements, **given), judgements, of_network, **given)
     is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
     first = 0
     for name, bank in list(banks.items()):

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -211,44 +211,17 @@ def _check_loss(loss, state):
         )
 
 
-@dataclass(frozen=True)
-class Unseen:
-    """What is said of rows by those who have learned from the other half.
+def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, n_earlier_epochs):
+    """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
-    Attributes
-    ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        P(true label | x), of a network.
-    rows : ndarray of shape (n_some,)
-        Positions of some rows.
-    judgements : ndarray of shape (n_judges, n_some, n_classes)
-        P(given label | x) of these, of the judges who have learned from as many rows.
-    """
-
-    proba: np.ndarray
-    rows: np.ndarray
-    judgements: np.ndarray
-
-
-def judge_by_halves(
-    estimator, network, inputs, judge, rows, some, generator, device, n_earlier_epochs
-):
-    """Let a network judge the half of the rows that it is not trained on.
-
-    It learns what ``judge(others)``, judgements and their conclusion, says of the labels of the
-    other half without any label of this one: a label votes for its neighbors, and would come back
-    from them. It does so for as long as the network of all rows and earlier fits that it goes on
-    from. Where that one is to be stopped by held-out labels, which nothing else may see, it stops
-    where it would by default. With too few rows, ``judge(rows)`` says it all.
-
-    Returns
-    -------
-    Unseen
-        With the judgements of ``some`` rows.
+    It learns what ``judge(others)``, a :class:`Judgement`, says of the labels of the other half
+    without any label of this one: a label votes for its neighbors, and would come back from them.
+    It does so for as long as the network of all rows and earlier fits that it goes on from. Where
+    that one is to be stopped by held-out labels, which nothing else may see, it stops where it
+    would by default. With too few rows, ``judge(rows)`` says it all.
     """
     if len(rows.trained) < _MIN_ROWS_OF_CLASS_TO_HALVE * len(rows.classes):
-        judgements, conclusion = judge(rows)
-        return Unseen(conclusion.truth, some, np.asarray(judgements[:, some]))
+        return judge(rows).truth
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
     if estimator.n_iter_no_change is not None:
@@ -256,31 +229,21 @@ def judge_by_halves(
         n_epochs = min(n_epochs, n_by_default)
     settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
-    is_first, parts = _first_half(rows, generator), []
+    is_first, judged = _first_half(rows, generator), []
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
-        asked = some[half[some]]
-        data, of_judges = _taught(judge, inputs, others, asked, device)
+        data = training_data(inputs, judge(others).labels, others, device)
         training = Training(TrainingState(model, settings, generator), data, [])
         with limited_threads(estimator.n_jobs):
             for _ in training.epochs():
                 pass
         steps_and_threads = estimator.n_sampling_steps, 1.0, estimator.n_jobs
         chains = Chains(training.finish(), noise, *steps_and_threads)
-        proba = _judged(chains, inputs, np.flatnonzero(half), len(rows.classes))
-        parts.append((proba, asked, of_judges))
-    probas, asked, of_judges = zip(*parts, strict=True)
+        judged.append(_judged(chains, inputs, np.flatnonzero(half), len(rows.classes)))
     proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
-    proba[is_first], proba[~is_first] = probas
-    return Unseen(proba, np.concatenate(asked), np.concatenate(of_judges, axis=1))
-
-
-def _taught(judge, inputs, others, asked, device):
-    """Return what is to be learned from ``others``, and their judgements of the rows ``asked``."""
-    judgements, conclusion = judge(others)
-    data = training_data(inputs, conclusion.labels, others, device)
-    return data, np.asarray(judgements[:, asked])
+    proba[is_first], proba[~is_first] = judged
+    return proba
 
 
 def _judged(chains, inputs, some, n_classes):

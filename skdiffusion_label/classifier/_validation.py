@@ -55,15 +55,15 @@ class TrainingRows:
         """Positions of the rows that are trained on."""
         return np.flatnonzero(self.weight > 0)
 
-    def labels(self, some=slice(None)):
-        """Return what the noise model is told of them, or of some, by name."""
-        told = {
+    @property
+    def labels(self):
+        """What the noise model is told of them, by name."""
+        return {
             "y_codes": self.y_codes,
             "sample_weight": self.weight,
             "verified": self.verified,
             "given": self.given,
         }
-        return {name: None if part is None else part[some] for name, part in told.items()}
 
     def identity(self):
         """Return what training makes of these rows, for the name of a checkpoint."""

@@ -10,7 +10,6 @@ from skdiffusion_label.noise_model._pool import (
     fit_local_noise,
     fit_pool,
     join_judge,
-    some_rows,
 )
 from skdiffusion_label.noise_model._purification import (
     deconvolved,
@@ -33,7 +32,6 @@ __all__ = [
     "posterior",
     "posterior_of_given",
     "row_blocks",
-    "some_rows",
     "vote_distributions",
     "with_verified",
 ]

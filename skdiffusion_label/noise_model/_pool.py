@@ -116,7 +116,7 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=N
     n_classes = judgements.shape[2]
     labels = labels_of(y_codes, sample_weight, verified, given)
     weight = labels.weight
-    rows = some_rows(weight, n_classes, random_state)
+    rows = _some_rows(weight, n_classes, random_state)
     is_first = np.arange(len(rows)) % 2 == 0
     foretold = [
         _foretell(judgements, labels, taught, others)
@@ -137,7 +137,16 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=N
     return Pool(np.stack(weights), np.stack(transitions), likely, float(evidence))
 
 
-def join_judge(pool, judgements, proba, y_codes, sample_weight=None, verified=None, given=None):
+def join_judge(
+    pool,
+    judgements,
+    proba,
+    y_codes,
+    sample_weight=None,
+    random_state=0,
+    verified=None,
+    given=None,
+):
     """Let a judge of true labels join the pool.
 
     Beforehand, the pool and who joins it count by half each; given labels, foretold through the
@@ -146,16 +155,17 @@ def join_judge(pool, judgements, proba, y_codes, sample_weight=None, verified=No
     Parameters
     ----------
     pool : Pool
-        Fitted to judges as those of ``judgements``.
+        Fitted to ``judgements``.
     judgements : ndarray of shape (n_judges, n_samples, n_classes)
-        Probabilities of given labels, as many as :func:`some_rows` chooses.
+        Probabilities of given labels.
     proba : ndarray of shape (n_samples, n_classes)
-        Probabilities of true labels by the judge who joins, who has not seen the row's own label,
-        and has learned from the same rows as the others.
+        Probabilities of true labels by the judge who joins, who has not seen the row's own label.
     y_codes : ndarray of shape (n_samples,)
         Integer-coded given labels.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows, one by default.
+    random_state : int, default=0
+        Seed of the choice of rows.
     verified, given : ndarray of shape (n_samples,), default=None
         Which labels are known to be right, and the label that these rows were given before; see
         :func:`labels_of`. Noise is counted among given labels alone.
@@ -165,19 +175,20 @@ def join_judge(pool, judgements, proba, y_codes, sample_weight=None, verified=No
     Pool
         With one more column of weights.
     """
-    labels, rows = labels_of(y_codes, sample_weight, verified, given), slice(None)
-    penalty = _PENALTY_OF_START / max(len(y_codes), 1)
+    labels = labels_of(y_codes, sample_weight, verified, given)
+    weight = labels.weight
+    rows = _some_rows(weight, judgements.shape[2], random_state)
+    penalty = _PENALTY_OF_START / max(len(rows), 1)
     joined = np.column_stack([pool.weights, np.ones(len(pool.weights))]) / 2
     for model in np.flatnonzero(pool.likely > _LEAST_LIKELY):
         start, transition = joined[model], pool.transitions[model]
-        log_truth = _log_truth(judgements, transition, proba)
+        log_truth = _log_truth(judgements[:, rows], transition, proba[rows])
         likelihoods = labels.likelihoods(rows, transition)
-        joined[model] = _fit_weights(log_truth, likelihoods, labels.weight, start, penalty)
+        joined[model] = _fit_weights(log_truth, likelihoods, weight[rows], start, penalty)
     return replace(pool, weights=joined)
 
 
-def some_rows(weight, n_classes, random_state):
-    """Choose rows of positive weight at random, as many as it takes to fit exponents."""
+def _some_rows(weight, n_classes, random_state):
     rows = np.flatnonzero(weight > 0)
     n_rows = min(max(_MAX_ENTRIES // n_classes, _MIN_ROWS), _MAX_ROWS)
     return np.random.default_rng(random_state).permutation(rows)[:n_rows]

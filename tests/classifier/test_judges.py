@@ -43,7 +43,7 @@ def test_judges_and_network_know_about_as_much_as_the_network_or_more(fitted, no
     assert_allclose(together.sum(axis=1), 1)
     # Judged by networks of half of the rows, that of all rows is worth more than it is taken for.
     assert log_loss(y, together) < 1.15 * log_loss(y, alone)
-    assert (together.argmax(axis=1) == y).mean() > (alone.argmax(axis=1) == y).mean() - 0.01
+    assert (together.argmax(axis=1) == y).mean() > (alone.argmax(axis=1) == y).mean() - 0.02
     # The network is heard.
     assert fitted._judges.pool.weights[:, -1].min() > 0.1
 
