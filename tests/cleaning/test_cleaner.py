@@ -524,6 +524,7 @@ def test_sample_weights_are_split_like_the_rows(blobs):
     assert_frame_equal(cleaner.label_issues_, find_label_issues(y, proba))
 
 
+@pytest.mark.filterwarnings("ignore:The given labels do not tell noise from classes")
 @every_estimator
 def test_same_seed_same_result(estimator, blobs):
     X, _, y = blobs
