@@ -1,14 +1,11 @@
 """The command that puts decided labels into a table."""
 
-import sys
-from contextlib import redirect_stdout
-
 import numpy as np
 
 from skdiffusion_label._cli._columns import labels_of, like, rows_of
 from skdiffusion_label._cli._files import check_outputs, read_table, write_table
-from skdiffusion_label._cli._find import fit_options, make_cleaner, write_issues
-from skdiffusion_label._cli._messages import report, teller
+from skdiffusion_label._cli._find import fit_cleaner, write_issues
+from skdiffusion_label._cli._messages import report
 
 
 def apply(arguments):
@@ -19,7 +16,9 @@ def apply(arguments):
     decisions = _decisions_about(rows, labels, arguments)
     cleaned = with_decisions(table, decisions, arguments)
     if arguments.issues is not None:
-        _find_again(table, rows, labels, decisions, arguments)
+        decided = {"decisions": decisions, "new_classes": arguments.new_class}
+        cleaner = fit_cleaner(table, rows, labels, arguments, **decided)
+        write_issues(cleaner.label_issues_, arguments.issues, arguments)
     write_table(cleaned, arguments.out, arguments, like=style)
     counts = {name: int(count) for name, count in decisions["decision"].value_counts().items()}
     report({"rows": len(cleaned), "decisions": counts, "out": arguments.out}, arguments)
@@ -83,13 +82,3 @@ def _labels_by_text(table, arguments):
     columns = [table[name].astype(object) for name in arguments.label]
     known = {str(label): label for column in columns for label in column.dropna().unique()}
     return {name: name for name in arguments.new_class} | known
-
-
-def _find_again(table, rows, labels, decisions, arguments):
-    tell = teller(arguments)
-    cleaner = make_cleaner(rows, arguments, tell)
-    options = fit_options(table, arguments)
-    tell(f"judging {len(rows)} labels, {len(decisions)} of them decided")
-    with redirect_stdout(sys.stderr):  # whatever libraries print
-        cleaner.apply(rows, labels, decisions, new_classes=arguments.new_class, **options)
-    write_issues(cleaner.label_issues_, arguments.issues, arguments)

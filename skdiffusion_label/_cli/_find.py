@@ -85,7 +85,7 @@ def _check_likeness(rows, labels, new_table, new_labels, arguments):
         )
 
 
-def make_cleaner(rows, arguments, tell):
+def _make_cleaner(rows, arguments, tell):
     """Return a cleaner of the labels of ``rows``."""
     from skdiffusion_label.cleaning import LabelCleaner
 
@@ -100,19 +100,16 @@ def make_cleaner(rows, arguments, tell):
     )
 
 
-def fit_options(table, arguments):
-    """Return what ``fit`` of a cleaner is told beside rows and labels."""
-    return _named(
+def fit_cleaner(table, rows, labels, arguments, **options):
+    """Return a cleaner fitted on all rows, with decisions among the options if there are any."""
+    tell = teller(arguments)
+    cleaner = _make_cleaner(rows, arguments, tell)
+    options |= _named(
         verified=verified_of(table, arguments.verified), groups=groups_of(table, arguments.group)
     )
-
-
-def fit_cleaner(table, rows, labels, arguments):
-    """Return a cleaner fitted on all rows."""
-    tell = teller(arguments)
-    cleaner = make_cleaner(rows, arguments, tell)
-    options = fit_options(table, arguments)
-    tell(f"judging {len(rows)} labels of {name_of(arguments.data)}")
+    decisions = options.get("decisions")
+    decided = "" if decisions is None else f", {len(decisions)} of them decided"
+    tell(f"judging {len(rows)} labels of {name_of(arguments.data)}{decided}")
     with redirect_stdout(sys.stderr):  # whatever libraries print
         return cleaner.fit(rows, labels, **options)
 

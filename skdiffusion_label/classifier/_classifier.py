@@ -425,6 +425,8 @@ class LRADiffusionClassifier(
 
         halves = inputs, conclude_from, alike, generator, device, n_earlier
         of_network = judge_by_halves(self, self._network, *halves)
+        if of_network is None:  # too few rows
+            of_network = conclude(*judged, alike).truth
         judgement, judges = judge_anew(models, retrieval, *judged, of_network, rows, seed)
         return retrieval, judgement, judges, alike
 

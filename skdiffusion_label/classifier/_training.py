@@ -10,6 +10,7 @@ import torch
 from skdiffusion_label._torch import limited_threads, to_tensor
 from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._network import initial_model
+from skdiffusion_label.classifier._tables import by_blocks
 from skdiffusion_label.diffusion import (
     Processes,
     TrainingData,
@@ -18,7 +19,6 @@ from skdiffusion_label.diffusion import (
     fit_temperature,
     train_denoiser,
 )
-from skdiffusion_label.noise_model import row_blocks
 
 # Updates after which a network's accuracy on the six archives no longer rises; and that of one that
 # joins judges, with at most .002 of log loss.
@@ -218,10 +218,10 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
     without any label of this one: a label votes for its neighbors, and would come back from them.
     It does so for as long as the network of all rows and earlier fits that it goes on from. Where
     that one is to be stopped by held-out labels, which nothing else may see, it stops where it
-    would by default. With too few rows, ``judge(rows)`` says it all.
+    would by default. With too few rows it is None.
     """
     if len(rows.trained) < _MIN_ROWS_OF_CLASS_TO_HALVE * len(rows.classes):
-        return judge(rows).truth
+        return None
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
     if estimator.n_iter_no_change is not None:
@@ -240,17 +240,17 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
                 pass
         steps_and_threads = estimator.n_sampling_steps, 1.0, estimator.n_jobs
         chains = Chains(training.finish(), noise, *steps_and_threads)
-        judged.append(_judged(chains, inputs, np.flatnonzero(half), len(rows.classes)))
+        judged.append(_judge_some(chains, inputs, np.flatnonzero(half), len(rows.classes)))
     proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
     proba[is_first], proba[~is_first] = judged
     return proba
 
 
-def _judged(chains, inputs, some, n_classes):
-    proba = np.empty((len(some), n_classes), dtype=np.float32)
-    for block in row_blocks(len(some), n_classes):
-        proba[block] = chains.proba(inputs.take(some[block]))
-    return proba
+def _judge_some(chains, inputs, some, n_classes):
+    def judge(block):
+        return chains.proba(inputs.take(some[block]))
+
+    return by_blocks(judge, len(some), n_classes)
 
 
 def _first_half(rows, generator):

@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
+from skdiffusion_label.noise_model import check_verified
 from skdiffusion_label.retrieval import check_neighbors
 
 # A larger number mostly stands for a missing one.
@@ -92,7 +93,7 @@ def check_rows(
     y = np.asarray(y)
     is_missing = np.zeros(len(y), dtype=bool) if is_missing is None else is_missing
     weight = _check_weight(sample_weight, y, is_missing)
-    verified = _check_verified(verified, is_missing)
+    verified = check_verified(verified, is_missing)
     groups = _check_groups(groups, neighbors, y)
     n_held_out = _n_held_out(estimator, np.count_nonzero(weight))
     if neighbors is not None:
@@ -114,22 +115,6 @@ def check_rows(
         _given_codes(given, classes, verified),
         groups,
     )
-
-
-def _check_verified(verified, is_missing):
-    """Return a mask (n,) of labels known to be right."""
-    if verified is None:
-        return np.zeros(len(is_missing), dtype=bool)
-    verified = np.asarray(verified)
-    if verified.shape != is_missing.shape or verified.dtype != bool:
-        raise ValueError(
-            f"verified must be a boolean mask of {len(is_missing)} rows, got dtype "
-            f"{verified.dtype} and shape {verified.shape}."
-        )
-    if (verified & is_missing).any():
-        row = int((verified & is_missing).argmax())
-        raise ValueError(f"verified must mark rows that have a label, row {row} of y has none.")
-    return verified
 
 
 def _given_codes(given, classes, verified):

@@ -58,7 +58,7 @@ def aggregate_annotations(annotations, proba=None):
     >>> aggregate_annotations(rows).labels
     array(['cat', 'dog', 'cat'], dtype='<U3')
     """
-    codes, classes = _encode(annotations)
+    codes, classes = encode_annotations(annotations)
     if proba is not None:
         proba = check_proba(proba, len(classes))
         check_consistent_length(codes, proba)
@@ -74,7 +74,7 @@ def aggregate_annotations(annotations, proba=None):
     )
 
 
-def _encode(annotations):
+def encode_annotations(annotations):
     """Return codes (n_samples, n_annotators) of labels, -1 where there is none, and classes."""
     import pandas as pd
 

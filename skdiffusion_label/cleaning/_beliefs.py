@@ -24,7 +24,7 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import _check_method_params
 
-from skdiffusion_label.cleaning._annotators import aggregate_annotations
+from skdiffusion_label.cleaning._annotators import aggregate_annotations, encode_annotations
 from skdiffusion_label.cleaning._routing import last_step, told
 from skdiffusion_label.cleaning._validation import check_proba
 from skdiffusion_label.noise_model import (
@@ -291,7 +291,7 @@ def beliefs_with_annotations(beliefs, opinions, classes):
     :func:`aggregate_annotations` makes of the annotators. These may name classes that are not among
     ``classes``, as these may hold some that only decisions have brought.
     """
-    named = aggregate_annotations(opinions).classes
+    _, named = encode_annotations(opinions)
     proba = np.full((len(beliefs.proba), len(named)), _LEAST_PROBABILITY)
     columns, codes = np.intersect1d(named, classes, return_indices=True)[1:]
     proba[:, columns] = beliefs.proba[:, codes]

@@ -11,7 +11,7 @@ from skdiffusion_label.cleaning._annotators import aggregate_annotations
 from skdiffusion_label.cleaning._decisions import codes_of_texts, gathered_decisions
 from skdiffusion_label.cleaning._fingerprint import fingerprint
 from skdiffusion_label.cleaning._validation import check_kind, check_labels
-from skdiffusion_label.noise_model import filled_labels
+from skdiffusion_label.noise_model import check_verified, filled_labels
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_cla
     labels, is_missing, opinions = _consensus(y, missing_label)
     classes, y_codes = np.unique(labels, return_inverse=True)
     read = known_labels(classes, y_codes, is_missing)
-    verified = _check_verified(verified, is_missing)
+    verified = check_verified(verified, is_missing)
     read = replace(
         read,
         # Of what the user has verified, the label before is not known.
@@ -162,22 +162,6 @@ def _refuse_indicators(y):
             "y must hold one label for each row, or those of several annotators, got a multilabel "
             "indicator. If zeros and ones are annotators' labels, pass them as strings."
         )
-
-
-def _check_verified(verified, is_missing):
-    """Return a mask (n,) of labels that the user knows to be right."""
-    if verified is None:
-        return np.zeros(len(is_missing), dtype=bool)
-    verified = np.asarray(verified)
-    if verified.shape != is_missing.shape or verified.dtype != bool:
-        raise ValueError(
-            f"verified must be a boolean mask of {len(is_missing)} rows, got dtype "
-            f"{verified.dtype} and shape {verified.shape}."
-        )
-    if (verified & is_missing).any():
-        row = int((verified & is_missing).argmax())
-        raise ValueError(f"verified must mark rows that have a label, row {row} of y has none.")
-    return verified
 
 
 def data_fingerprint(X, y, *, missing_label=None):

@@ -3,7 +3,12 @@
 from skdiffusion_label.noise_model._blocks import row_blocks
 from skdiffusion_label.noise_model._confusion import normalized
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
-from skdiffusion_label.noise_model._labels import filled_labels, labels_of, with_verified
+from skdiffusion_label.noise_model._labels import (
+    check_verified,
+    filled_labels,
+    labels_of,
+    with_verified,
+)
 from skdiffusion_label.noise_model._pool import (
     LocalNoise,
     Pool,
@@ -21,6 +26,7 @@ from skdiffusion_label.noise_model._vote import vote_distributions
 __all__ = [
     "LocalNoise",
     "Pool",
+    "check_verified",
     "dawid_skene",
     "deconvolved",
     "filled_labels",

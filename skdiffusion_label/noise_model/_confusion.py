@@ -63,15 +63,15 @@ def clear_transitions(proba, y_codes, sample_weight, unknown_weight=None):
         leading[block], largest = own[1], others[own]
         others[own] = -1
         margins[block] = largest - others.max(axis=1)
-    counts, is_clear = np.zeros((n_classes, n_classes)), np.zeros(n_samples, dtype=bool)
+    counts, least_margins = np.zeros((n_classes, n_classes)), np.full(n_classes, np.inf)
     for code in range(n_classes):
         rows = np.flatnonzero((leading == code) & (sample_weight > 0))
         n_clear = max(math.ceil(_CLEAR_SHARE * len(rows)), min(len(rows), _MIN_CLEAR_ROWS))
         clear = rows[np.argsort(-margins[rows], kind="stable")[:n_clear]]
         counts[code] = np.bincount(y_codes[clear], sample_weight[clear], minlength=n_classes)
-        if len(clear):
-            is_clear |= (leading == code) & (margins >= margins[clear].min())
+        least_margins[code] = margins[clear].min(initial=np.inf)
     if unknown_weight is not None and n_classes > 1:
+        is_clear = margins >= least_margins[leading]
         counts += _wrong_counts(unknown_weight, is_clear, leading, n_classes)
     return one_rate(counts), shrunk_transition(counts)
 

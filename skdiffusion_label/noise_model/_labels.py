@@ -83,6 +83,22 @@ def labels_of(y_codes, sample_weight=None, verified=None, given=None):
     )
 
 
+def check_verified(verified, is_missing):
+    """Return a mask (n,) of labels known to be right: boolean, of rows that have a label."""
+    if verified is None:
+        return np.zeros(len(is_missing), dtype=bool)
+    verified = np.asarray(verified)
+    if verified.shape != is_missing.shape or verified.dtype != bool:
+        raise ValueError(
+            f"verified must be a boolean mask of {len(is_missing)} rows, got dtype "
+            f"{verified.dtype} and shape {verified.shape}."
+        )
+    if (verified & is_missing).any():
+        row = int((verified & is_missing).argmax())
+        raise ValueError(f"verified must mark rows that have a label, row {row} of y has none.")
+    return verified
+
+
 def with_verified(distributions, y_codes, verified):
     """Return distributions (n, n_classes) of true labels in which verified ones are certain."""
     if verified.any():

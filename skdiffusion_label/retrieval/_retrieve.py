@@ -16,7 +16,7 @@ from skdiffusion_label.retrieval._search import (
     find_neighbors,
     has_repeats,
     is_self,
-    largest_group,
+    n_others,
     unit_rows,
     without_self,
 )
@@ -114,7 +114,7 @@ def retrieve(
         found, numbers, is_candidate = {"given": neighbors}, [neighbors.shape[1]], has_vote
     else:
         is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
-        numbers = numbers_of_neighbors(n_neighbors, _n_others(is_candidate, groups), n_classes)
+        numbers = numbers_of_neighbors(n_neighbors, n_others(is_candidate, groups) + 1, n_classes)
         plain = {"features": features, "standardized": standardized}
         points = plain | {"supervised": SupervisedSpace(log_proba, (len(y_codes), n_classes))}
         among = {"metric": metric, "is_candidate": is_candidate, "groups": groups}
@@ -139,14 +139,6 @@ def retrieve(
     losses = {name: tables[-1].loss(voters) for name, tables in judgements.items()}
     space = min(losses, key=losses.get)
     return Retrieval(found[space], space, judgements, banks)
-
-
-def _n_others(is_candidate, groups):
-    """Return how many rows may be neighbors of each other, at least."""
-    n_candidates = np.count_nonzero(is_candidate)
-    return (
-        n_candidates if groups is None else n_candidates + 1 - largest_group(groups[is_candidate])
-    )
 
 
 def check_neighbors(neighbors, n_samples):

@@ -88,11 +88,11 @@ def find_neighbors(
     n_candidates = np.count_nonzero(is_candidate)
     if n_candidates < 2:
         raise ValueError(f"is_candidate must mark at least two rows, got {n_candidates}.")
-    groups = np.arange(n_samples) if groups is None else groups
-    n_neighbors = min(n_neighbors, n_candidates - largest_group(groups[is_candidate]))
+    n_neighbors = min(n_neighbors, n_others(is_candidate, groups))
     if not n_neighbors:
         raise ValueError("groups must leave each row a candidate of another group.")
-    has_groups = len(np.unique(groups)) < n_samples
+    has_groups = groups is not None and len(np.unique(groups)) < n_samples
+    groups = np.arange(n_samples) if groups is None else groups
 
     def search_exactly(rows):
         return _search_exactly(points, is_zero, is_candidate, groups, n_neighbors, rows)
@@ -156,13 +156,18 @@ def _exact_is_cheaper(n_samples, n_features, n_candidates):
     return exact <= approximate
 
 
-def largest_group(groups):
-    """Return the number of rows of the largest group."""
-    return int(np.unique(groups, return_counts=True)[1].max())
+def n_others(is_candidate, groups):
+    """Return how many candidates of other groups each row has, at least."""
+    n_candidates = np.count_nonzero(is_candidate)
+    if groups is None:
+        return n_candidates - 1
+    return n_candidates - int(np.unique(groups[is_candidate], return_counts=True)[1].max())
 
 
 def _search_exactly(points, is_zero, is_candidate, groups, n_neighbors, rows):
     candidates = np.flatnonzero(is_candidate)
+    order = np.argsort(groups[candidates], kind="stable")
+    groups_in_order = groups[candidates][order]
     bank = torch.from_numpy(points[candidates] if len(candidates) < len(points) else points)
     points = torch.from_numpy(points)
     rows = torch.from_numpy(np.asarray(rows, dtype=np.int64))
@@ -182,17 +187,18 @@ def _search_exactly(points, is_zero, is_candidate, groups, n_neighbors, rows):
         # A cosine distance of 1 is the squared distance 2 of orthogonal unit vectors.
         similarity[:, zero_columns] = queries.square().sum(dim=1, keepdim=True) / 2 - 1
         own = groups[rows[block].numpy()]
-        similarity[_of_own_group(own, groups[candidates])] = -torch.inf
+        similarity[_of_own_group(own, groups_in_order, order)] = -torch.inf
         neighbors[block] = _largest(similarity, n_neighbors)
     return candidates[neighbors.numpy()]
 
 
-def _of_own_group(groups, groups_of_candidates):
-    """Return rows and columns of the candidates that belong to the same group as a row."""
-    order = np.argsort(groups_of_candidates, kind="stable")
-    ordered = groups_of_candidates[order]
-    first = np.searchsorted(ordered, groups, side="left")
-    counts = np.searchsorted(ordered, groups, side="right") - first
+def _of_own_group(groups, groups_in_order, order):
+    """Return rows and columns of the candidates that belong to the same group as a row.
+
+    ``order`` sorts the candidates by group.
+    """
+    first = np.searchsorted(groups_in_order, groups, side="left")
+    counts = np.searchsorted(groups_in_order, groups, side="right") - first
     places = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
     return np.repeat(np.arange(len(groups)), counts), order[places]
 
