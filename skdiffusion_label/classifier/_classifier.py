@@ -25,6 +25,7 @@ from skdiffusion_label.classifier._features import (
 from skdiffusion_label.classifier._judgement import (
     conclude,
     conclude_by_votes,
+    foretold,
     judge_anew,
     judge_rows,
 )
@@ -412,22 +413,22 @@ class LRADiffusionClassifier(
         seed = draw_seed(random_state)
         standardized = inputs.condition[:, : features.shape[1]]
         judge = partial(judge_rows, self, features, standardized, seed=seed)
-        models, retrieval, *judged = judge(rows)
+        models, retrieval, judgements, pool = judge(rows)
         if self.label_aggregation == "vote":
-            return retrieval, conclude_by_votes(retrieval, *judged, rows), None, rows
+            return retrieval, conclude_by_votes(retrieval, judgements, pool, rows), None, rows
         if not self._joins_judges:
-            return retrieval, conclude(*judged, rows), None, rows
+            return retrieval, conclude(judgements, pool, rows), None, rows
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
 
-        def conclude_from(others):
-            return conclude(*judge(others)[2:], others)
+        def judge_half(half):
+            *_, judgements, pool = judge(half)
+            return conclude(judgements, pool, half).labels, foretold(judgements)
 
-        halves = inputs, conclude_from, alike, generator, device, n_earlier
-        of_network = judge_by_halves(self, self._network, *halves)
-        if of_network is None:  # too few rows
-            of_network = conclude(*judged, alike).truth
-        judgement, judges = judge_anew(models, retrieval, *judged, of_network, rows, seed)
+        halves = inputs, judge_half, alike, generator, device, n_earlier
+        by_half = judge_by_halves(self, self._network, *halves)
+        found = models, retrieval, judgements, pool
+        judgement, judges = judge_anew(*found, *by_half, rows, seed)
         return retrieval, judgement, judges, alike
 
     def _model_to_train(self, continues, joint, generator):

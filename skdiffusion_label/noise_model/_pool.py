@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from skdiffusion_label.noise_model._blocks import row_blocks
 from skdiffusion_label.noise_model._confusion import (
@@ -53,16 +53,24 @@ class Pool:
         Exponents of the judges' probabilities; last that of a judge who has joined.
     transitions : ndarray of shape (n_models, n_classes, n_classes)
         P(given label = column | true label = row).
-    likely : ndarray of shape (n_models,)
-        How likely each noise model is; sums to one.
-    evidence_of_noise : float
-        Logarithm of the odds of noise that goes by class against none.
+    log_likely : ndarray of shape (n_models,)
+        How likely each noise model is, in nats and up to a constant; first that of no noise.
     """
 
     weights: np.ndarray
     transitions: np.ndarray
-    likely: np.ndarray
-    evidence_of_noise: float
+    log_likely: np.ndarray
+
+    @property
+    def likely(self):
+        """How likely each noise model is, (n_models,); sums to one."""
+        return softmax(self.log_likely)
+
+    @property
+    def evidence_of_noise(self):
+        """Logarithm of the odds of noise that goes by class against none."""
+        none, *others = self.log_likely
+        return float(logsumexp(others) - np.log(len(others)) - none)
 
     @property
     def transition_matrix(self):
@@ -133,9 +141,7 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=N
     log_likely = value * confidence - lags**2 / 2
     transitions = _noise_models(judgements, labels, rows)
     weights = [_weights(judgements, labels, rows, model) for model in transitions]
-    evidence = np.logaddexp.reduce(log_likely[1:]) - np.log(len(log_likely) - 1) - log_likely[0]
-    likely = softmax(log_likely)
-    return Pool(np.stack(weights), np.stack(transitions), likely, float(evidence))
+    return Pool(np.stack(weights), np.stack(transitions), log_likely)
 
 
 def join_judge(

@@ -193,7 +193,7 @@ def test_labels_at_random_leave_no_truth_to_be_found():
 def test_truth_of_one_judge_without_noise_is_what_it_says():
     proba, *_ = simulate_overlap(n_samples=50)
     proba = 0.01 + 0.96 * proba
-    pool = Pool(np.ones((1, 1)), np.eye(4)[None], np.ones(1), -np.inf)
+    pool = Pool(np.ones((1, 1)), np.eye(4)[None], np.zeros(1))
     assert_allclose(pool.truth(proba[None]), proba, rtol=1e-9)
 
 
@@ -201,7 +201,7 @@ def test_truth_is_a_product_of_powers_averaged_over_noise_models():
     proba = 0.01 + 0.96 * simulate_overlap(n_samples=50)[1]
     weights = np.array([[0.5, 1.0, 0.0], [2.0, 0.3, 0.2]])
     identities = np.tile(np.eye(4), (2, 1, 1))
-    pool = Pool(weights, identities, np.array([0.25, 0.75]), 0.0)
+    pool = Pool(weights, identities, np.log([0.25, 0.75]))
     first, second = (
         normalized(np.prod([judge**w for judge, w in zip(proba, row, strict=True)], axis=0))
         for row in weights
