@@ -14,7 +14,6 @@ from sklearn.utils.estimator_checks import (
 
 from skdiffusion_label import LRADiffusionClassifier, published_settings
 
-pytestmark = pytest.mark.usefixtures("few_trees")
 FAST = {
     "n_neighbors": 10,
     "retrieval_space": "features",
