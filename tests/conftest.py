@@ -61,7 +61,7 @@ def noisy_digits():
     return _read_only(X, y, y_given)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fitted(fast, blobs):
     """Return a classifier fitted on the blobs, to be looked at and never changed."""
     X, _, y_given = blobs

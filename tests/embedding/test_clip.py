@@ -368,8 +368,8 @@ import os, sys
 import numpy as np
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label.embedding import CLIPEmbedder, TorchEmbedder
+from sklearn.linear_model import LogisticRegression
+from skdiffusion_label.embedding import CLIPEmbedder
 
 class LoggingEmbedder(CLIPEmbedder):
     def _load_encoder(self):
@@ -387,7 +387,7 @@ if __name__ == "__main__":
     os.environ["LOADS"] = sys.argv[2]
     model = make_pipeline(
         LoggingEmbedder(sys.argv[1], None, device="cpu"),
-        LRADiffusionClassifier(max_iter=10, random_state=0),
+        LogisticRegression(),
     )
     print(cross_val_score(model, list(images), np.arange(40) % 2, cv=4, n_jobs=2).mean())
     print(os.getpid())
