@@ -40,6 +40,7 @@ HEADER = "row,id,decision,label,given,suggested,reviewer,time,fingerprint,contro
 def digits():
     """Digits: X, true labels, given labels of which 40 % are another."""
     X, y = load_digits(return_X_y=True)
+    X, y = X[:1200], y[:1200]
     return X, y, flip_labels(y, uniform_transition(10, 0.4), random_state=0)
 
 
