@@ -39,6 +39,7 @@ CONFIGURATIONS = [
         "n_iter_no_change": 30,
         "validation_fraction": 0.2,
         "prior": GaussianNB(),
+        "max_iter": 10,
     },
     {
         "prediction_type": "sample",

@@ -12,11 +12,6 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_trees():
-    """Leave forests as users have them."""
-
-
 def test_digits_demo_shows_our_classifier_on_top(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["plot_noisy_digits.py", str(tmp_path / "figures")])
 

@@ -10,11 +10,6 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_trees():
-    """Leave forests as users have them."""
-
-
 @pytest.fixture
 def run_example(tmp_path, monkeypatch):
     """Return a function that runs a script and returns its variables."""
@@ -41,7 +36,7 @@ def test_digits_example_finds_and_mends_wrong_labels(run_example):
 
 
 def test_table_example_mends_what_labels_tell_and_abstains_where_they_do_not(run_example):
-    namespace = run_example("plot_clean_table", "3")
+    namespace = run_example("plot_clean_table", "2")
 
     scores = {key: np.mean(values) for key, values in namespace["scores"].items()}
     assert namespace["X"].isna().any(axis=None)
@@ -56,7 +51,7 @@ def test_table_example_mends_what_labels_tell_and_abstains_where_they_do_not(run
 
 
 def test_text_example_mends_labels(run_example):
-    scores = run_example("plot_clean_text_labels", "200")["scores"]
+    scores = run_example("plot_clean_text_labels", "100")["scores"]
 
     # Texts and labels are those of the installed SciPy, so the numbers vary a little.
     assert scores["pair", "mended"] > scores["pair", "given"] + 0.05

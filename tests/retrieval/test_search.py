@@ -2,6 +2,7 @@ import math
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -287,17 +288,15 @@ ROWS_OF_BLOCK = 2**22 // (200 * 8)
 @pytest.mark.parametrize("n_at_once", [1, 7, 199])
 def test_block_size_does_not_change_the_result(metric, n_at_once):
     features = random_features(2 * ROWS_OF_BLOCK + 1)
-    is_candidate = np.arange(len(features)) % 26 == 0
-    options = dict(metric=metric, algorithm="exact", is_candidate=is_candidate)
+    options = dict(metric=metric, algorithm="exact", is_candidate=np.arange(len(features)) < 200)
     whole = find_neighbors(features, 10, **options)
     # Rows of all three blocks, the first and the last of them included.
-    rows = np.linspace(0, len(features) - 1, 400).astype(int)
+    rows = np.linspace(0, len(features) - 1, 40 if n_at_once == 1 else 400).astype(int)
     parts = [
         find_neighbors(features, 10, rows=rows[start : start + n_at_once], **options)
-        for start in range(0, 40 * n_at_once if n_at_once == 1 else len(rows), n_at_once)
+        for start in range(0, len(rows), n_at_once)
     ]
-    found = np.concatenate(parts)
-    assert recall(found, whole[rows[: len(found)]]) > 0.999
+    assert recall(np.concatenate(parts), whole[rows]) > 0.999
 
 
 @pytest.fixture
@@ -355,9 +354,7 @@ def assert_search_is_that_among_candidates(
 ):
     """Compare with a search by distance, one row after the other."""
     before = is_candidate.copy()
-    neighbors = search(
-        features, n_neighbors, metric=metric, is_candidate=is_candidate, **options
-    )
+    neighbors = search(features, n_neighbors, metric=metric, is_candidate=is_candidate, **options)
     np.testing.assert_array_equal(is_candidate, before)
     assert neighbors.dtype == np.int64
     assert neighbors.shape == (len(features), min(n_neighbors, is_candidate.sum() - 1))
@@ -454,38 +451,12 @@ def test_exact_search_is_cheaper_among_few_candidates():
     assert not _search._exact_is_cheaper(200_000, 100, 200_000)
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "exact_is_cheaper", "expected"),
-    [
-        ("auto", True, "exact"),
-        ("auto", False, "pynndescent"),
-        ("exact", False, "exact"),
-        ("pynndescent", True, "pynndescent"),
-    ],
-)
-def test_algorithm_is_chosen_by_cost_under_auto_alone(
-    algorithm, exact_is_cheaper, expected, monkeypatch
-):
-    features = random_features()
-    calls = []
-    monkeypatch.setattr(_search, "_exact_is_cheaper", lambda *shape: exact_is_cheaper)
-
-    def approximate(points, n_neighbors, *args):
-        calls.append(points.shape)
-        return brute_force(points, n_neighbors, "euclidean")
-
-    monkeypatch.setattr(_search, "_search_approximately", approximate)
-    neighbors = find_neighbors(features, 10, algorithm=algorithm)
-    assert calls == ([(200, 6)] if expected == "pynndescent" else [])
-    np.testing.assert_array_equal(neighbors, brute_force(features, 10, "cosine"))
-
-
 # Approximate search: what pynndescent may get wrong, by a stand-in for its index
 
 
 def install_index(monkeypatch, graph):
     """Let pynndescent be a package whose index returns ``graph(points, n_neighbors)``."""
-    record = SimpleNamespace(calls=0, locked=[])
+    record = SimpleNamespace(calls=0)
 
     class FakeIndex:
         def __init__(self, data, *, metric, n_neighbors, random_state, n_jobs):
@@ -495,12 +466,10 @@ def install_index(monkeypatch, graph):
             assert n_neighbors < len(data)
             record.calls += 1
             record.random_state, record.n_jobs = random_state, n_jobs
-            record.locked.append(_search._pynndescent_lock.locked())
             self.data, self.n_neighbors = data, n_neighbors
 
         @property
         def neighbor_graph(self):
-            record.locked.append(_search._pynndescent_lock.locked())
             return graph(self.data, self.n_neighbors), None
 
     monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=FakeIndex))
@@ -512,6 +481,28 @@ def right_graph(points, n_neighbors):
     distances = pairwise_distances(points.astype(float))
     np.fill_diagonal(distances, -1)
     return np.argsort(distances, axis=1, kind="stable")[:, :n_neighbors].astype(np.int32)
+
+
+def following_graph(points, n_neighbors):
+    """Return a graph that could be: each row's neighbors are those that follow it."""
+    return (np.arange(len(points))[:, None] + np.arange(n_neighbors)) % len(points)
+
+
+def following(n_samples, n_neighbors):
+    """Return what :func:`following_graph` says, without the row itself."""
+    return following_graph(np.empty(n_samples), n_neighbors + 1)[:, 1:]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "n_samples", "n_calls"),
+    [("auto", 200, 0), ("auto", 130_000, 1), ("pynndescent", 200, 1), ("exact", 200, 0)],
+)
+def test_algorithm_is_chosen_by_cost_under_auto_alone(algorithm, n_samples, n_calls, monkeypatch):
+    record = install_index(monkeypatch, following_graph)
+    features = random_features(n_samples, 1)
+    neighbors = find_neighbors(features, 10, metric="euclidean", algorithm=algorithm)
+    assert record.calls == n_calls
+    assert np.array_equal(neighbors, following(n_samples, 10)) == bool(n_calls)
 
 
 def assert_repaired(features, metric, n_neighbors=10):
@@ -529,32 +520,44 @@ def assert_repaired(features, metric, n_neighbors=10):
 
 
 @METRICS
-def test_right_graph_is_taken_as_it_is(metric, monkeypatch):
-    record = install_index(monkeypatch, right_graph)
-    monkeypatch.setattr(_search, "_search_exactly", None)
-    features = random_features()
+def test_graph_that_could_be_is_taken_as_it_is(metric, monkeypatch):
+    record = install_index(monkeypatch, following_graph)
     neighbors = find_neighbors(
-        features, 10, metric=metric, algorithm="pynndescent", random_state=3, n_jobs=2
+        random_features(), 10, metric=metric, algorithm="pynndescent", random_state=3, n_jobs=2
     )
-    np.testing.assert_array_equal(neighbors, brute_force(features, 10, metric))
+    np.testing.assert_array_equal(neighbors, following(200, 10))
     assert (record.calls, record.random_state, record.n_jobs) == (1, 3, 2)
 
 
-def test_index_is_built_and_read_under_the_lock(monkeypatch):
-    record = install_index(monkeypatch, right_graph)
-    find_neighbors(random_features(), 10, algorithm="pynndescent")
-    assert record.locked == [True, True]
-    assert not _search._pynndescent_lock.locked()
+def test_one_index_is_built_and_read_at_a_time(monkeypatch):
+    busy = []
+
+    def watched_graph(points, n_neighbors):
+        busy.append(threading.get_ident())
+        time.sleep(0.05)
+        assert busy.pop() == threading.get_ident() and not busy
+        return right_graph(points, n_neighbors)
+
+    install_index(monkeypatch, watched_graph)
+    with ThreadPoolExecutor(3) as threads:
+        searches = [
+            threads.submit(find_neighbors, random_features(), 10, algorithm="pynndescent")
+            for _ in range(3)
+        ]
+        assert all(search.result().shape == (200, 10) for search in searches)
 
 
-def test_lock_is_released_after_a_failed_build(monkeypatch):
+def test_failed_build_hinders_no_other(monkeypatch):
     def fail(points, n_neighbors):
         raise RuntimeError("no graph")
 
     install_index(monkeypatch, fail)
     with pytest.raises(RuntimeError, match="no graph"):
         find_neighbors(random_features(), 10, algorithm="pynndescent")
-    assert not _search._pynndescent_lock.locked()
+    install_index(monkeypatch, right_graph)
+    with ThreadPoolExecutor(1) as threads:
+        search = threads.submit(find_neighbors, random_features(), 10, algorithm="pynndescent")
+        assert search.result(timeout=30).shape == (200, 10)
 
 
 def spoil(graph, spoiler):
@@ -601,17 +604,12 @@ def test_impossible_rows_of_the_graph_are_searched_again(metric, spoiler, monkey
 
 
 def test_only_impossible_rows_are_searched_again(monkeypatch):
-    install_index(monkeypatch, spoil(right_graph, put_minus_one))
-    searched = []
-    original = _search._search_exactly
-
-    def watch(*arguments):
-        searched.extend(arguments[-1])
-        return original(*arguments)
-
-    monkeypatch.setattr(_search, "_search_exactly", watch)
-    find_neighbors(random_features(), 10, algorithm="pynndescent")
-    assert searched == list(range(0, 200, 3))
+    install_index(monkeypatch, spoil(following_graph, put_minus_one))
+    features = random_features()
+    neighbors = find_neighbors(features, 10, algorithm="pynndescent")
+    expected = following(200, 10)
+    expected[::3] = brute_force(features, 10, "cosine")[::3]
+    np.testing.assert_array_equal(neighbors, expected)
 
 
 @METRICS
@@ -686,22 +684,15 @@ def test_index_finds_what_exact_search_does_among_candidates(metric, is_candidat
 @pytest.mark.parametrize("spoiler", [None, put_minus_one])
 def test_rows_that_are_no_candidates_are_searched_exactly(spoiler, monkeypatch):
     is_candidate = np.arange(200) % 4 > 0
-    install_index(monkeypatch, right_graph if spoiler is None else spoil(right_graph, spoiler))
-    searched = []
-    original = _search._search_exactly
-
-    def watch(*arguments):
-        searched.extend(arguments[-1])
-        return original(*arguments)
-
-    monkeypatch.setattr(_search, "_search_exactly", watch)
-    assert_search_is_that_among_candidates(
-        random_features(), is_candidate, 10, "euclidean", algorithm="pynndescent"
-    )
-    expected = ~is_candidate
-    if spoiler is not None:
-        expected[np.flatnonzero(is_candidate)[::3]] = True
-    np.testing.assert_array_equal(searched, np.flatnonzero(expected))
+    candidates = np.flatnonzero(is_candidate)
+    graph = following_graph if spoiler is None else spoil(following_graph, spoiler)
+    install_index(monkeypatch, graph)
+    options = dict(metric="euclidean", is_candidate=is_candidate)
+    neighbors = find_neighbors(random_features(), 10, algorithm="pynndescent", **options)
+    expected = find_neighbors(random_features(), 10, algorithm="exact", **options)
+    kept = np.arange(len(candidates)) % 3 > 0 if spoiler is not None else slice(None)
+    expected[candidates[kept]] = candidates[following(len(candidates), 10)[kept]]
+    np.testing.assert_array_equal(neighbors, expected)
 
 
 @METRICS
@@ -713,22 +704,6 @@ def test_impossible_rows_of_the_graph_of_candidates_are_searched_again(
     is_candidate = np.arange(200) % 4 > 0
     assert_search_is_that_among_candidates(
         random_features(), is_candidate, 40, metric, algorithm="pynndescent"
-    )
-
-
-def test_impossible_neighbors_are_bad():
-    good = [[1, 2], [2, 3], [3, 0], [0, 1], [1, 3]]
-    is_zero = np.zeros(5, dtype=bool)
-    assert not _search._is_bad(np.array(good), is_zero).any()
-    for row, impossible in [(0, [-1, 2]), (1, [2, -1]), (2, [3, 3]), (3, [0, 3]), (4, [-1, -1])]:
-        neighbors = np.array(good)
-        neighbors[row] = impossible
-        bad = _search._is_bad(neighbors, is_zero)
-        np.testing.assert_array_equal(np.flatnonzero(bad), [row])
-    # Zero rows, and those that have one among their neighbors.
-    is_zero[2] = True
-    np.testing.assert_array_equal(
-        _search._is_bad(np.array(good), is_zero), [True, True, True, False, False]
     )
 
 
@@ -772,16 +747,25 @@ def test_pynndescent_is_repaired_for_few_rows_many_of_them_zero(metric, n_sample
 
 def test_pynndescent_really_breaks_where_it_is_repaired():
     # Or else the tests of the repair above would prove nothing about the real package.
-    points, _ = _search._comparable_points(random_features(5), "euclidean")
-    assert (_search._search_approximately(points, 4, 0, 1) < 0).any()
+    def unrepaired(points, n_neighbors):
+        index = NNDescent(
+            points.astype(np.float32),
+            metric="euclidean",
+            n_neighbors=min(31, len(points) - 1),
+            random_state=0,
+            n_jobs=1,
+        )
+        return index.neighbor_graph[0][:, 1 : n_neighbors + 1]
+
+    from pynndescent import NNDescent
+
+    assert (unrepaired(random_features(5), 4) < 0).any()
     features = random_features(60, 3)
     features[::6] = 0
-    points, _ = _search._comparable_points(features, "cosine")
-    unrepaired = _search._search_approximately(points, 25, 0, 1)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    found = unrepaired(features / np.where(lengths == 0, 1, lengths), 25)
     expected = brute_force(features, 25, "cosine")
-    error = distances_to(features, unrepaired, "cosine") - distances_to(
-        features, expected, "cosine"
-    )
+    error = distances_to(features, found, "cosine") - distances_to(features, expected, "cosine")
     assert np.abs(error).max() > 0.1
     assert_repaired(features, "cosine", n_neighbors=25)
 
