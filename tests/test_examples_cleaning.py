@@ -51,7 +51,7 @@ def test_table_example_mends_what_labels_tell_and_abstains_where_they_do_not(run
 
 
 def test_text_example_mends_labels(run_example):
-    scores = run_example("plot_clean_text_labels", "100")["scores"]
+    scores = run_example("plot_clean_text_labels", "200")["scores"]
 
     # Texts and labels are those of the installed SciPy, so the numbers vary a little.
     assert scores["pair", "mended"] > scores["pair", "given"] + 0.05

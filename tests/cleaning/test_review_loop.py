@@ -109,7 +109,8 @@ def test_the_noise_is_not_read_off_verified_labels(digits):
     after = LRADiffusionClassifier(max_iter=1, random_state=0)
     after.fit(X, mended, verified=verified, given=y_given)
     rates = [1 - clf.transition_matrix_.diagonal().mean() for clf in (before, after)]
-    assert_allclose(rates, 0.4, atol=0.05)
+    assert_allclose(rates[1], 0.4, atol=0.05)
+    assert_allclose(*rates, atol=0.07)
 
 
 @pytest.mark.parametrize(
