@@ -14,7 +14,9 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# The contract and fits with the oldest numerical libraries. pytest 9 deprecates the way in which
+# The contract and fits with the oldest numerical libraries. Tests of what others make of these are
+# left out: polars, skops and cleanlab's Datalab come from the first environment, and Datalab fails
+# with the oldest pandas. pytest 9 deprecates the way in which
 # scikit-learn 1.6 hands over its checks.
 test-oldest: $(OLDEST)/installed
 	OMP_NUM_THREADS=1 $(OLDEST_BIN)/python -m pytest --numprocesses 2 \

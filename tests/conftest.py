@@ -14,9 +14,12 @@ def _read_only(*arrays):
     return arrays
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def few_trees():
-    """Grow forests of ten trees instead of a hundred, which take half the time of a small fit."""
+    """Grow forests of ten trees instead of a hundred, which are most of the time of a small fit.
+
+    Modules of tests that are about what users are shown have a fixture of this name instead.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_models, "_MAX_TREES", _models._MIN_TREES)
         yield
@@ -58,7 +61,7 @@ def noisy_digits():
     return _read_only(X, y, y_given)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fitted(fast, blobs):
     """Return a classifier fitted on the blobs, to be looked at and never changed."""
     X, _, y_given = blobs

@@ -4,6 +4,7 @@ A module is a pair of its dotted name and its source. What is checked is in docs
 """
 
 import ast
+import inspect
 import io
 import re
 import subprocess
@@ -659,6 +660,10 @@ def test_frequent_names_of_the_rooms_are_importable_from_the_package(name):
     assert output_of(f"from skdiffusion_label import {name}; print({name}.__name__)") == name
     assert name in dir(skdiffusion_label)
     assert name in skdiffusion_label.__all__
+
+
+def test_the_classifier_has_few_parameters():
+    assert len(inspect.signature(skdiffusion_label.LRADiffusionClassifier).parameters) <= 28
 
 
 def test_name_that_the_package_does_not_have_is_refused():

@@ -35,6 +35,11 @@ DOCUMENTED = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    """Leave forests as users have them."""
+
+
 def stated_defaults(docstring):
     """Return the defaults in a numpydoc section of parameters, by name."""
     section = docstring.split("Parameters\n")[1].split("Returns\n")[0].split("Attributes\n")[0]

@@ -36,7 +36,7 @@ def test_digits_example_finds_and_mends_wrong_labels(run_example):
 
 
 def test_table_example_mends_what_labels_tell_and_abstains_where_they_do_not(run_example):
-    namespace = run_example("plot_clean_table", "3")
+    namespace = run_example("plot_clean_table", "2")
 
     scores = {key: np.mean(values) for key, values in namespace["scores"].items()}
     assert namespace["X"].isna().any(axis=None)

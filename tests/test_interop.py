@@ -30,8 +30,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skdiffusion_label import LRADiffusionClassifier
 
-pytestmark = pytest.mark.usefixtures("few_trees")
-
 
 @pytest.fixture
 def classifier(fast):

@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import random
+import socket
 import subprocess
 import sys
 
@@ -582,19 +583,28 @@ torch.distributed.destroy_process_group()
 
 def test_two_processes_train_one_model(tmp_path):
     pytest.importorskip("accelerate")
-    script = tmp_path / "train.py"
-    script.write_text(TWO_PROCESSES)
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
-        *("--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"),
-        *(str(script), os.path.dirname(__file__), str(tmp_path)),
-    ]
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.count("Epoch 3/3") == 1  # one of them reports
+    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", TWO_PROCESSES, os.path.dirname(__file__), str(tmp_path)]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**environment, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    printed = ""
+    for process in processes:
+        out, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        printed += out
+    assert printed.count("Epoch 3/3") == 1  # one of them reports
     assert [path.parent.name for path in tmp_path.glob("*/*.pt")] == ["disk of 0"]
     first, second = (dict(np.load(tmp_path / f"{rank}.npz")) for rank in range(2))
     assert first.pop("n_read") + second.pop("n_read") == 3 * 160

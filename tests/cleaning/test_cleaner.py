@@ -35,7 +35,6 @@ from skdiffusion_label.label_noise import (
     uniform_transition,
 )
 
-pytestmark = pytest.mark.usefixtures("few_trees")
 SMALL = {"n_neighbors": 10, "hidden_size": 64, "random_state": 0}
 NAMES = np.array(["ant", "bee", "cat"])
 # Few rows need small batches.

@@ -23,7 +23,6 @@ from skrub import TableVectorizer
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.cleaning import LabelCleaner, find_label_issues
 
-pytestmark = pytest.mark.usefixtures("few_trees")
 NAMES = np.array(["ant", "bee", "cat"])
 
 

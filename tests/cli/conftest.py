@@ -53,7 +53,7 @@ def data(plants, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def found(data, tmp_path_factory):
     """Return the issues of the plants as a CSV file, and the summary."""
     path = tmp_path_factory.mktemp("found") / "issues.csv"

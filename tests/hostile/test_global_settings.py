@@ -12,8 +12,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skdiffusion_label import LabelCleaner, LRADiffusionClassifier, LRADiffusionImageClassifier
 
-pytestmark = pytest.mark.usefixtures("few_trees")
-
 CONFIGURATIONS = [
     {},
     {"prediction_type": "epsilon", "n_sampling_steps": 3},

@@ -18,8 +18,6 @@ from skdiffusion_label.label_noise import NoisyLabelsClassifier
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "benchmarks"))
 hostile_cases = importlib.import_module("hostile_cases")
 
-pytestmark = pytest.mark.usefixtures("few_trees")
-
 
 def test_the_handler_of_the_signal_is_what_it_was():
     before = signal.getsignal(signal.SIGALRM)

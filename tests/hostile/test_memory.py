@@ -6,7 +6,6 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose
 
 from skdiffusion_label import LRADiffusionClassifier
@@ -37,7 +36,6 @@ def all_is_large(monkeypatch):
     monkeypatch.setattr(_forests, "_ENTRIES_OF_TREES", 1)
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
     all_is_large(monkeypatch)
     # What does not grow with the rows is to be as small a part of it as there.

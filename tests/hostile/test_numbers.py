@@ -18,13 +18,11 @@ from skdiffusion_label import LabelCleaner, LRADiffusionClassifier
 from skdiffusion_label.cleaning import aggregate_annotations, find_label_issues
 from skdiffusion_label.label_noise import NoisyLabelsClassifier
 
-pytestmark = pytest.mark.usefixtures("few_trees")
-
 FILL_VALUES = [9.96921e36, -3.4028235e38, 1e20]  # netCDF, GIS
 
 
 @pytest.fixture(scope="module")
-def fitted(few_trees, fast, blobs):
+def fitted(fast, blobs):
     X, _, y = blobs
     return LRADiffusionClassifier(**fast).fit(X, y)
 

@@ -256,9 +256,17 @@ def test_at_most_a_thousand_candidates_are_judged_by_all_of_them(monkeypatch):
     np.testing.assert_array_equal(np.sort(all_of_them), np.arange(1000))
 
 
-def test_only_space_is_taken_without_a_search(monkeypatch):
-    monkeypatch.setattr(_bank, "find_neighbors", None)
-    assert choose_space({"only": np.zeros((30, 2))}, 5, np.arange(30) % 3, 3) == "only"
+def test_only_space_is_taken_without_a_search():
+    assert choose_space({"only": None}, 5, np.arange(30) % 3, 3) == "only"
+
+
+def test_votes_foretell_labels_at_random_no_better_than_chance():
+    rng = np.random.default_rng(0)
+    points, y_codes = rng.normal(size=(3000, 5)), rng.integers(77, size=3000)
+    votes = count_votes(find_neighbors(points, 10), y_codes, 77)
+    proba = vote_proba(votes, np.bincount(y_codes, minlength=77), 10)
+    loss = -np.log(proba[np.arange(3000), y_codes]).mean()
+    assert loss > np.log(77) - 0.05
 
 
 @pytest.mark.parametrize("n_classes", [1, 2, 5])

@@ -10,6 +10,7 @@ from skdiffusion_label.retrieval import (
     check_neighbors,
     choose_space,
     count_votes,
+    draw_candidates,
     find_neighbors,
     fit_discriminant,
     numbers_of_neighbors,
@@ -149,15 +150,14 @@ def test_banks_are_those_of_the_spaces_that_were_searched(space):
         assert bank.numbers == [10, 50]
 
 
-def test_many_rows_are_asked_about_the_candidates_alone(monkeypatch):
-    is_candidate = np.arange(300) % 3 > 0
-    monkeypatch.setattr(_retrieve, "draw_candidates", lambda *args: is_candidate)
-    arguments, _ = problem()
-    found = retrieve(*arguments)
-    assert found.neighbors.shape == (300, 50)
-    assert is_candidate[found.neighbors].all()
-    assert {len(bank.points) for bank in found.banks.values()} == {200}
+def test_many_rows_are_asked_about_the_candidates_alone():
+    arguments, _ = problem(6000)
     given = arguments[3]
+    is_candidate = draw_candidates(given, 3, np.ones(6000, dtype=bool))
+    found = retrieve(*arguments)
+    assert found.neighbors.shape == (6000, 50)
+    assert is_candidate[found.neighbors].all()
+    assert {len(bank.points) for bank in found.banks.values()} == {5000}
     sizes = np.bincount(given[is_candidate])
     expected = vote_proba(found.votes, sizes, 10)
     np.testing.assert_array_equal(found.judgements[found.space][0], expected)
@@ -169,8 +169,7 @@ def test_no_space_is_chosen_where_one_is_given(monkeypatch):
     assert retrieve(*arguments, space="features").neighbors.shape == (300, 50)
 
 
-def test_neighbors_from_outside_take_the_place_of_the_search(monkeypatch):
-    monkeypatch.setattr(_retrieve, "find_neighbors", None)
+def test_neighbors_from_outside_take_the_place_of_the_search():
     arguments, _ = problem()
     given = arguments[3]
     neighbors = np.random.default_rng(0).integers(300, size=(300, 6))

@@ -1,4 +1,8 @@
+import math
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,12 +17,31 @@ from skdiffusion_label.retrieval import _search, find_neighbors
 METRICS = pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 
 
-@pytest.fixture(params=["float64", "float32"])
-def precision(request, monkeypatch):
+# Rows squared times features, up to which distances are in float64.
+MAX_SIZE_IN_FLOAT64 = 10**9
+
+
+def search_among_many(features, n_neighbors, *, algorithm="exact", is_candidate=None, **options):
+    """Search as in large problems, in float32: among as many more rows that are no candidates."""
+    n_samples, n_features = features.shape
+    is_candidate = np.ones(n_samples, dtype=bool) if is_candidate is None else is_candidate
+    n_rows = math.isqrt(MAX_SIZE_IN_FLOAT64 // n_features) + 1
+    # Repeated, so that center and scale stay.
+    many = np.tile(features, (-(-n_rows // n_samples), 1))
+    return find_neighbors(
+        many,
+        n_neighbors,
+        algorithm=algorithm,
+        rows=np.arange(n_samples),
+        is_candidate=np.pad(is_candidate, (0, len(many) - n_samples)),
+        **options,
+    )
+
+
+@pytest.fixture(params=[find_neighbors, search_among_many], ids=["float64", "float32"])
+def search(request):
     """Search once as small problems are and once as large ones."""
-    if request.param == "float32":
-        monkeypatch.setattr(_search, "_MAX_SIZE_IN_FLOAT64", 0)
-    return np.dtype(request.param)
+    return request.param
 
 
 def random_features(n_samples=200, n_features=6, seed=0):
@@ -74,9 +97,9 @@ def test_unknown_algorithm_is_named_in_the_error(algorithm, rows):
 
 @METRICS
 @pytest.mark.parametrize("n_neighbors", [1, 10, 199])
-def test_exact_search_is_brute_force(metric, n_neighbors, precision):
+def test_exact_search_is_brute_force(metric, n_neighbors, search):
     features = random_features()
-    neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
+    neighbors = search(features, n_neighbors, metric=metric, algorithm="exact")
     assert neighbors.dtype == np.int64
     np.testing.assert_array_equal(neighbors, brute_force(features, n_neighbors, metric))
 
@@ -84,7 +107,7 @@ def test_exact_search_is_brute_force(metric, n_neighbors, precision):
 @METRICS
 @pytest.mark.parametrize("n_neighbors", [1, 7, 40])
 @pytest.mark.parametrize("n_samples", [640, 1003, 3000])
-def test_search_among_many_rows_is_brute_force(metric, n_samples, n_neighbors, precision):
+def test_search_among_many_rows_is_brute_force(metric, n_samples, n_neighbors):
     features = random_features(n_samples)
     found = find_neighbors(features, n_neighbors, metric=metric, rows=np.arange(0, n_samples, 50))
     expected = brute_force(features, n_neighbors, metric)[::50]
@@ -102,17 +125,17 @@ def test_largest_values_are_those_of_a_sort_even_among_ties(n, k):
 
 
 @METRICS
-def test_neighbors_come_nearest_first(metric, precision):
+def test_neighbors_come_nearest_first(metric, search):
     features = random_features()
-    neighbors = find_neighbors(features, 199, metric=metric, algorithm="exact")
+    neighbors = search(features, 199, metric=metric, algorithm="exact")
     assert (np.diff(distances_to(features, neighbors, metric), axis=1) > -1e-6).all()
 
 
 @METRICS
 @pytest.mark.parametrize("n_neighbors", [1, 3, 20])
-def test_row_is_not_its_own_neighbor_among_exact_duplicates(metric, n_neighbors, precision):
+def test_row_is_not_its_own_neighbor_among_exact_duplicates(metric, n_neighbors, search):
     features = np.repeat(random_features(20), 4, axis=0)
-    neighbors = find_neighbors(features, n_neighbors, metric=metric, algorithm="exact")
+    neighbors = search(features, n_neighbors, metric=metric, algorithm="exact")
     assert not has_self(neighbors)
     # The three copies of a row come before all others.
     assert (neighbors[:, :3] // 4 == np.arange(80)[:, None] // 4).all()
@@ -120,8 +143,8 @@ def test_row_is_not_its_own_neighbor_among_exact_duplicates(metric, n_neighbors,
 
 @METRICS
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.0])
-def test_row_is_not_its_own_neighbor_where_all_rows_are_equal(metric, value, precision):
-    neighbors = find_neighbors(np.full((30, 4), value), 29, metric=metric, algorithm="exact")
+def test_row_is_not_its_own_neighbor_where_all_rows_are_equal(metric, value, search):
+    neighbors = search(np.full((30, 4), value), 29, metric=metric, algorithm="exact")
     assert not has_self(neighbors)
     assert not has_repeats(neighbors)
 
@@ -135,27 +158,27 @@ def test_more_neighbors_than_other_rows_are_clipped(metric, n_samples):
     np.testing.assert_array_equal(neighbors, brute_force(features, n_samples - 1, metric))
 
 
-def test_large_offset_does_not_matter_under_euclidean(precision):
+def test_large_offset_does_not_matter_under_euclidean(search):
     features = random_features()
-    expected = find_neighbors(features, 10, metric="euclidean", algorithm="exact")
-    moved = find_neighbors(features + 1e6, 10, metric="euclidean", algorithm="exact")
+    expected = search(features, 10, metric="euclidean", algorithm="exact")
+    moved = search(features + 1e6, 10, metric="euclidean", algorithm="exact")
     np.testing.assert_array_equal(moved, expected)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e3, 1e12])
 @METRICS
-def test_unit_of_measurement_does_not_matter(metric, scale, precision):
+def test_unit_of_measurement_does_not_matter(metric, scale, search):
     features = random_features()
-    expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
-    scaled = find_neighbors(features * scale, 10, metric=metric, algorithm="exact")
+    expected = search(features, 10, metric=metric, algorithm="exact")
+    scaled = search(features * scale, 10, metric=metric, algorithm="exact")
     assert recall(scaled, expected) > 0.999
 
 
-def test_length_of_a_row_does_not_matter_under_cosine(precision):
+def test_length_of_a_row_does_not_matter_under_cosine(search):
     features = random_features()
-    expected = find_neighbors(features, 10, metric="cosine", algorithm="exact")
+    expected = search(features, 10, metric="cosine", algorithm="exact")
     lengths = np.random.default_rng(1).uniform(1e-6, 1e6, size=(200, 1))
-    stretched = find_neighbors(features * lengths, 10, metric="cosine", algorithm="exact")
+    stretched = search(features * lengths, 10, metric="cosine", algorithm="exact")
     assert recall(stretched, expected) > 0.999
 
 
@@ -168,11 +191,10 @@ def test_exact_search_keeps_its_digits_between_distant_groups():
 
 
 @pytest.mark.parametrize("distance", [0, 10, 1e2, 1e4])
-def test_float32_errs_by_its_digits_of_the_largest_squared_distance_alone(distance, monkeypatch):
-    monkeypatch.setattr(_search, "_MAX_SIZE_IN_FLOAT64", 0)
+def test_float32_errs_by_its_digits_of_the_largest_squared_distance_alone(distance):
     features = random_features()
     features[:100, 0] += distance
-    neighbors = find_neighbors(features, 10, metric="euclidean", algorithm="exact")
+    neighbors = search_among_many(features, 10, metric="euclidean")
     expected = brute_force(features, 10, "euclidean")
     found, best = (
         distances_to(features, indices, "euclidean") ** 2 for indices in (neighbors, expected)
@@ -183,19 +205,20 @@ def test_float32_errs_by_its_digits_of_the_largest_squared_distance_alone(distan
     assert not has_repeats(neighbors)
 
 
-def test_exact_search_keeps_its_digits_between_almost_parallel_rows(precision):
+def test_exact_search_keeps_its_digits_between_almost_parallel_rows(search):
     # Cosine distances of about 1e-6 leave float32 one digit or two.
     features = random_features() + 1e3
-    neighbors = find_neighbors(features, 10, metric="cosine", algorithm="exact")
+    neighbors = search(features, 10, metric="cosine", algorithm="exact")
     normalized = features / np.linalg.norm(features, axis=1, keepdims=True)
     truth = brute_force(normalized - normalized.mean(axis=0), 10, "euclidean")
     assert recall(neighbors, truth) > 0.99
 
 
-def test_zero_rows_are_at_cosine_distance_one(precision):
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_zero_rows_are_at_cosine_distance_one(zero, search):
     features = random_features(60, 3)
-    features[::6] = 0
-    neighbors = find_neighbors(features, 40, metric="cosine", algorithm="exact")
+    features[::6] = zero
+    neighbors = search(features, 40, metric="cosine", algorithm="exact")
     expected = brute_force(features, 40, "cosine")
     np.testing.assert_allclose(
         distances_to(features, neighbors, "cosine"),
@@ -207,24 +230,24 @@ def test_zero_rows_are_at_cosine_distance_one(precision):
 
 
 @METRICS
-def test_memory_order_and_write_protection_do_not_matter(metric, precision):
+def test_memory_order_and_write_protection_do_not_matter(metric, search):
     features = random_features()
-    expected = find_neighbors(features, 10, metric=metric, algorithm="exact")
+    expected = search(features, 10, metric=metric, algorithm="exact")
     protected = features.copy()
     protected.flags.writeable = False
     strided = np.repeat(features, 2, axis=0)[::2]
     for variant in (np.asfortranarray(features), protected, strided):
         before = variant.copy()
-        neighbors = find_neighbors(variant, 10, metric=metric, algorithm="exact")
+        neighbors = search(variant, 10, metric=metric, algorithm="exact")
         np.testing.assert_array_equal(neighbors, expected)
         np.testing.assert_array_equal(variant, before)
 
 
 @METRICS
-def test_argument_in_float32_is_searched_and_left_as_it_is(metric, precision):
+def test_argument_in_float32_is_searched_and_left_as_it_is(metric, search):
     features = np.ascontiguousarray(random_features(), dtype=np.float32)
     before = features.copy()
-    neighbors = find_neighbors(features, 10, metric=metric, algorithm="exact")
+    neighbors = search(features, 10, metric=metric, algorithm="exact")
     np.testing.assert_array_equal(neighbors, brute_force(features.astype(float), 10, metric))
     np.testing.assert_array_equal(features, before)
 
@@ -239,91 +262,64 @@ def test_subset_of_rows_has_the_neighbors_of_the_whole(metric, algorithm):
     np.testing.assert_array_equal(subset, whole[rows])
 
 
-@METRICS
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_small_problems_are_searched_in_float64_and_large_ones_in_float32(
-    metric, dtype, monkeypatch
-):
-    features = random_features(50, 4).astype(dtype)
-    size = 50**2 * 4
-    for max_size, expected in [(size, np.float64), (size - 1, np.float32)]:
-        monkeypatch.setattr(_search, "_MAX_SIZE_IN_FLOAT64", max_size)
-        points, is_zero = _search._comparable_points(features, metric)
-        assert points.dtype == expected
-        assert points.flags.c_contiguous
-        assert (is_zero.dtype, is_zero.shape) == (bool, (50,))
-        assert not is_zero.any()
-
-
-def test_float64_tells_apart_what_float32_does_not(precision):
+@pytest.mark.parametrize(
+    ("n_samples", "is_told_apart"), [(8, True), (31_622, True), (31_623, False), (40_000, False)]
+)
+def test_small_problems_are_searched_in_float64_and_large_ones_in_float32(n_samples, is_told_apart):
+    assert 31_622**2 < MAX_SIZE_IN_FLOAT64 < 31_623**2
     # Pairs of rows 1e-9 apart, two of which, 1e-8 apart, are the farthest from the center.
     features = np.array([[0.0], [1e-9], [-1.0], [-1 - 1e-9], [1.0], [1 + 1e-9]])
     features = np.vstack([features, 1 + 1e-8 + features[:2]])
-    neighbors = find_neighbors(features, 1, metric="euclidean", algorithm="exact")[:, 0]
-    assert np.array_equal(neighbors, [1, 0, 3, 2, 5, 4, 7, 6]) == (precision == np.float64)
+    neighbors = find_neighbors(
+        np.resize(features, (n_samples, 1)),
+        1,
+        metric="euclidean",
+        rows=np.arange(8),
+        is_candidate=np.arange(n_samples) < 8,
+    )
+    assert np.array_equal(neighbors[:, 0], [1, 0, 3, 2, 5, 4, 7, 6]) == is_told_apart
 
 
-@pytest.mark.parametrize("value", [0.0, -0.0])
-def test_zero_rows_are_marked_under_cosine_alone(value):
-    features = random_features(20, 3)
-    features[[2, 7]] = value
-    features[4, :2] = 0
-    _, is_zero = _search._comparable_points(features, "cosine")
-    np.testing.assert_array_equal(np.flatnonzero(is_zero), [2, 7])
-    _, is_zero = _search._comparable_points(features, "euclidean")
-    assert not is_zero.any()
-
-
-def set_rows_per_block(monkeypatch, rows_per_block, n_samples, precision):
-    """Limit the distances of some rows to all others that are held at a time."""
-    block_bytes = rows_per_block * precision.itemsize * n_samples
-    monkeypatch.setattr(_search, "_BLOCK_BYTES", block_bytes)
+# A block is of four megabytes of distances: of so many rows to two hundred candidates in float64.
+ROWS_OF_BLOCK = 2**22 // (200 * 8)
 
 
 @METRICS
-@pytest.mark.parametrize("block_rows", [1, 7, 199])
-def test_block_size_does_not_change_the_result(metric, block_rows, precision, monkeypatch):
-    features = random_features()
-    is_candidate = np.arange(200) % 4 > 0
-    options = dict(metric=metric, algorithm="exact", is_candidate=is_candidate)
-    expected = find_neighbors(features, 10, **options)
-    set_rows_per_block(monkeypatch, block_rows, 200, precision)
-    assert recall(find_neighbors(features, 10, **options), expected) > 0.999
+@pytest.mark.parametrize("n_at_once", [1, 7, 199])
+def test_block_size_does_not_change_the_result(metric, n_at_once):
+    features = random_features(2 * ROWS_OF_BLOCK + 1)
+    options = dict(metric=metric, algorithm="exact", is_candidate=np.arange(len(features)) < 200)
+    whole = find_neighbors(features, 10, **options)
+    # Rows of all three blocks, the first and the last of them included.
+    rows = np.linspace(0, len(features) - 1, 40 if n_at_once == 1 else 400).astype(int)
+    parts = [
+        find_neighbors(features, 10, rows=rows[start : start + n_at_once], **options)
+        for start in range(0, len(rows), n_at_once)
+    ]
+    assert recall(np.concatenate(parts), whole[rows]) > 0.999
 
 
 @pytest.fixture
 def block_sizes(monkeypatch):
     """Record rows and bytes of each block."""
     sizes = []
-    original = _search.torch.Tensor.topk
+    original = torch.Tensor.topk
 
     def watch(self, *args, **kwargs):
         sizes.append((len(self), self.numel() * self.element_size()))
         return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(_search.torch.Tensor, "topk", watch)
+    monkeypatch.setattr(torch.Tensor, "topk", watch)
     return sizes
 
 
-def test_block_never_holds_more_than_its_share_of_memory(precision, block_sizes, monkeypatch):
-    set_rows_per_block(monkeypatch, 7, 200, precision)
-    find_neighbors(random_features(), 10, algorithm="exact")
-    assert len(block_sizes) == 29
-    assert max(n_bytes for _, n_bytes in block_sizes) <= _search._BLOCK_BYTES
-    block_sizes.clear()
-    # A single row is searched even where it takes more.
-    monkeypatch.setattr(_search, "_BLOCK_BYTES", 1)
-    find_neighbors(random_features(), 10, algorithm="exact")
-    assert [n_rows for n_rows, _ in block_sizes] == [1] * 200
-
-
-@pytest.mark.parametrize(("n_features", "rows_per_block"), [(6, 40), (40, 40), (50, 50)])
-def test_block_stays_in_the_cache_unless_there_are_many_features(
-    n_features, rows_per_block, precision, block_sizes, monkeypatch
-):
-    monkeypatch.setattr(_search, "_CACHE_BYTES", 40 * precision.itemsize * 200)
-    find_neighbors(random_features(200, n_features), 10, algorithm="exact")
-    assert [n_rows for n_rows, _ in block_sizes] == [rows_per_block] * (200 // rows_per_block)
+@pytest.mark.parametrize("n_features", [6, 3000])
+def test_block_stays_in_the_cache_unless_there_are_many_features(n_features, block_sizes):
+    features = random_features(6000, n_features)
+    is_candidate = np.arange(6000) < 30
+    find_neighbors(features, 10, algorithm="exact", is_candidate=is_candidate)
+    n_rows, n_bytes = map(max, zip(*block_sizes, strict=True))
+    assert n_rows == max(n_features, min(6000, 2**22 // (n_bytes // n_rows)))
 
 
 # Rows that may not be neighbors
@@ -353,12 +349,12 @@ def features_with_duplicates_of_excluded_rows(is_candidate):
     return features
 
 
-def assert_search_is_that_among_candidates(features, is_candidate, n_neighbors, metric, **options):
+def assert_search_is_that_among_candidates(
+    features, is_candidate, n_neighbors, metric, search=find_neighbors, **options
+):
     """Compare with a search by distance, one row after the other."""
     before = is_candidate.copy()
-    neighbors = find_neighbors(
-        features, n_neighbors, metric=metric, is_candidate=is_candidate, **options
-    )
+    neighbors = search(features, n_neighbors, metric=metric, is_candidate=is_candidate, **options)
     np.testing.assert_array_equal(is_candidate, before)
     assert neighbors.dtype == np.int64
     assert neighbors.shape == (len(features), min(n_neighbors, is_candidate.sum() - 1))
@@ -379,10 +375,10 @@ def assert_search_is_that_among_candidates(features, is_candidate, n_neighbors, 
 @METRICS
 @MASKS
 @pytest.mark.parametrize("n_neighbors", [1, 10, 199])
-def test_exact_search_is_among_candidates_alone(metric, is_candidate, n_neighbors, precision):
+def test_exact_search_is_among_candidates_alone(metric, is_candidate, n_neighbors, search):
     features = features_with_duplicates_of_excluded_rows(is_candidate)
     assert_search_is_that_among_candidates(
-        features, is_candidate, n_neighbors, metric, algorithm="exact"
+        features, is_candidate, n_neighbors, metric, search=search, algorithm="exact"
     )
 
 
@@ -427,12 +423,12 @@ def test_subset_of_rows_has_the_neighbors_of_the_whole_among_candidates(metric, 
     np.testing.assert_array_equal(subset, whole[rows])
 
 
-def test_zero_rows_are_at_cosine_distance_one_among_candidates(precision):
+def test_zero_rows_are_at_cosine_distance_one_among_candidates(search):
     features = random_features(60, 3)
     features[::6] = 0
     for is_candidate in (np.arange(60) % 4 > 0, np.arange(60) % 6 > 0):
         assert_search_is_that_among_candidates(
-            features, is_candidate, 40, "cosine", algorithm="exact"
+            features, is_candidate, 40, "cosine", search=search, algorithm="exact"
         )
 
 
@@ -455,38 +451,12 @@ def test_exact_search_is_cheaper_among_few_candidates():
     assert not _search._exact_is_cheaper(200_000, 100, 200_000)
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "exact_is_cheaper", "expected"),
-    [
-        ("auto", True, "exact"),
-        ("auto", False, "pynndescent"),
-        ("exact", False, "exact"),
-        ("pynndescent", True, "pynndescent"),
-    ],
-)
-def test_algorithm_is_chosen_by_cost_under_auto_alone(
-    algorithm, exact_is_cheaper, expected, monkeypatch
-):
-    features = random_features()
-    calls = []
-    monkeypatch.setattr(_search, "_exact_is_cheaper", lambda *shape: exact_is_cheaper)
-
-    def approximate(points, n_neighbors, *args):
-        calls.append(points.shape)
-        return brute_force(points, n_neighbors, "euclidean")
-
-    monkeypatch.setattr(_search, "_search_approximately", approximate)
-    neighbors = find_neighbors(features, 10, algorithm=algorithm)
-    assert calls == ([(200, 6)] if expected == "pynndescent" else [])
-    np.testing.assert_array_equal(neighbors, brute_force(features, 10, "cosine"))
-
-
 # Approximate search: what pynndescent may get wrong, by a stand-in for its index
 
 
 def install_index(monkeypatch, graph):
     """Let pynndescent be a package whose index returns ``graph(points, n_neighbors)``."""
-    record = SimpleNamespace(calls=0, locked=[])
+    record = SimpleNamespace(calls=0)
 
     class FakeIndex:
         def __init__(self, data, *, metric, n_neighbors, random_state, n_jobs):
@@ -496,12 +466,10 @@ def install_index(monkeypatch, graph):
             assert n_neighbors < len(data)
             record.calls += 1
             record.random_state, record.n_jobs = random_state, n_jobs
-            record.locked.append(_search._pynndescent_lock.locked())
             self.data, self.n_neighbors = data, n_neighbors
 
         @property
         def neighbor_graph(self):
-            record.locked.append(_search._pynndescent_lock.locked())
             return graph(self.data, self.n_neighbors), None
 
     monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=FakeIndex))
@@ -513,6 +481,28 @@ def right_graph(points, n_neighbors):
     distances = pairwise_distances(points.astype(float))
     np.fill_diagonal(distances, -1)
     return np.argsort(distances, axis=1, kind="stable")[:, :n_neighbors].astype(np.int32)
+
+
+def following_graph(points, n_neighbors):
+    """Return a graph that could be: each row's neighbors are those that follow it."""
+    return (np.arange(len(points))[:, None] + np.arange(n_neighbors)) % len(points)
+
+
+def following(n_samples, n_neighbors):
+    """Return what :func:`following_graph` says, without the row itself."""
+    return following_graph(np.empty(n_samples), n_neighbors + 1)[:, 1:]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "n_samples", "n_calls"),
+    [("auto", 200, 0), ("auto", 130_000, 1), ("pynndescent", 200, 1), ("exact", 200, 0)],
+)
+def test_algorithm_is_chosen_by_cost_under_auto_alone(algorithm, n_samples, n_calls, monkeypatch):
+    record = install_index(monkeypatch, following_graph)
+    features = random_features(n_samples, 1)
+    neighbors = find_neighbors(features, 10, metric="euclidean", algorithm=algorithm)
+    assert record.calls == n_calls
+    assert np.array_equal(neighbors, following(n_samples, 10)) == bool(n_calls)
 
 
 def assert_repaired(features, metric, n_neighbors=10):
@@ -530,32 +520,44 @@ def assert_repaired(features, metric, n_neighbors=10):
 
 
 @METRICS
-def test_right_graph_is_taken_as_it_is(metric, monkeypatch):
-    record = install_index(monkeypatch, right_graph)
-    monkeypatch.setattr(_search, "_search_exactly", None)
-    features = random_features()
+def test_graph_that_could_be_is_taken_as_it_is(metric, monkeypatch):
+    record = install_index(monkeypatch, following_graph)
     neighbors = find_neighbors(
-        features, 10, metric=metric, algorithm="pynndescent", random_state=3, n_jobs=2
+        random_features(), 10, metric=metric, algorithm="pynndescent", random_state=3, n_jobs=2
     )
-    np.testing.assert_array_equal(neighbors, brute_force(features, 10, metric))
+    np.testing.assert_array_equal(neighbors, following(200, 10))
     assert (record.calls, record.random_state, record.n_jobs) == (1, 3, 2)
 
 
-def test_index_is_built_and_read_under_the_lock(monkeypatch):
-    record = install_index(monkeypatch, right_graph)
-    find_neighbors(random_features(), 10, algorithm="pynndescent")
-    assert record.locked == [True, True]
-    assert not _search._pynndescent_lock.locked()
+def test_one_index_is_built_and_read_at_a_time(monkeypatch):
+    busy = []
+
+    def watched_graph(points, n_neighbors):
+        busy.append(threading.get_ident())
+        time.sleep(0.05)
+        assert busy.pop() == threading.get_ident() and not busy
+        return right_graph(points, n_neighbors)
+
+    install_index(monkeypatch, watched_graph)
+    with ThreadPoolExecutor(3) as threads:
+        searches = [
+            threads.submit(find_neighbors, random_features(), 10, algorithm="pynndescent")
+            for _ in range(3)
+        ]
+        assert all(search.result().shape == (200, 10) for search in searches)
 
 
-def test_lock_is_released_after_a_failed_build(monkeypatch):
+def test_failed_build_hinders_no_other(monkeypatch):
     def fail(points, n_neighbors):
         raise RuntimeError("no graph")
 
     install_index(monkeypatch, fail)
     with pytest.raises(RuntimeError, match="no graph"):
         find_neighbors(random_features(), 10, algorithm="pynndescent")
-    assert not _search._pynndescent_lock.locked()
+    install_index(monkeypatch, right_graph)
+    with ThreadPoolExecutor(1) as threads:
+        search = threads.submit(find_neighbors, random_features(), 10, algorithm="pynndescent")
+        assert search.result(timeout=30).shape == (200, 10)
 
 
 def spoil(graph, spoiler):
@@ -602,17 +604,12 @@ def test_impossible_rows_of_the_graph_are_searched_again(metric, spoiler, monkey
 
 
 def test_only_impossible_rows_are_searched_again(monkeypatch):
-    install_index(monkeypatch, spoil(right_graph, put_minus_one))
-    searched = []
-    original = _search._search_exactly
-
-    def watch(*arguments):
-        searched.extend(arguments[-1])
-        return original(*arguments)
-
-    monkeypatch.setattr(_search, "_search_exactly", watch)
-    find_neighbors(random_features(), 10, algorithm="pynndescent")
-    assert searched == list(range(0, 200, 3))
+    install_index(monkeypatch, spoil(following_graph, put_minus_one))
+    features = random_features()
+    neighbors = find_neighbors(features, 10, algorithm="pynndescent")
+    expected = following(200, 10)
+    expected[::3] = brute_force(features, 10, "cosine")[::3]
+    np.testing.assert_array_equal(neighbors, expected)
 
 
 @METRICS
@@ -687,22 +684,15 @@ def test_index_finds_what_exact_search_does_among_candidates(metric, is_candidat
 @pytest.mark.parametrize("spoiler", [None, put_minus_one])
 def test_rows_that_are_no_candidates_are_searched_exactly(spoiler, monkeypatch):
     is_candidate = np.arange(200) % 4 > 0
-    install_index(monkeypatch, right_graph if spoiler is None else spoil(right_graph, spoiler))
-    searched = []
-    original = _search._search_exactly
-
-    def watch(*arguments):
-        searched.extend(arguments[-1])
-        return original(*arguments)
-
-    monkeypatch.setattr(_search, "_search_exactly", watch)
-    assert_search_is_that_among_candidates(
-        random_features(), is_candidate, 10, "euclidean", algorithm="pynndescent"
-    )
-    expected = ~is_candidate
-    if spoiler is not None:
-        expected[np.flatnonzero(is_candidate)[::3]] = True
-    np.testing.assert_array_equal(searched, np.flatnonzero(expected))
+    candidates = np.flatnonzero(is_candidate)
+    graph = following_graph if spoiler is None else spoil(following_graph, spoiler)
+    install_index(monkeypatch, graph)
+    options = dict(metric="euclidean", is_candidate=is_candidate)
+    neighbors = find_neighbors(random_features(), 10, algorithm="pynndescent", **options)
+    expected = find_neighbors(random_features(), 10, algorithm="exact", **options)
+    kept = np.arange(len(candidates)) % 3 > 0 if spoiler is not None else slice(None)
+    expected[candidates[kept]] = candidates[following(len(candidates), 10)[kept]]
+    np.testing.assert_array_equal(neighbors, expected)
 
 
 @METRICS
@@ -714,22 +704,6 @@ def test_impossible_rows_of_the_graph_of_candidates_are_searched_again(
     is_candidate = np.arange(200) % 4 > 0
     assert_search_is_that_among_candidates(
         random_features(), is_candidate, 40, metric, algorithm="pynndescent"
-    )
-
-
-def test_impossible_neighbors_are_bad():
-    good = [[1, 2], [2, 3], [3, 0], [0, 1], [1, 3]]
-    is_zero = np.zeros(5, dtype=bool)
-    assert not _search._is_bad(np.array(good), is_zero).any()
-    for row, impossible in [(0, [-1, 2]), (1, [2, -1]), (2, [3, 3]), (3, [0, 3]), (4, [-1, -1])]:
-        neighbors = np.array(good)
-        neighbors[row] = impossible
-        bad = _search._is_bad(neighbors, is_zero)
-        np.testing.assert_array_equal(np.flatnonzero(bad), [row])
-    # Zero rows, and those that have one among their neighbors.
-    is_zero[2] = True
-    np.testing.assert_array_equal(
-        _search._is_bad(np.array(good), is_zero), [True, True, True, False, False]
     )
 
 
@@ -773,16 +747,16 @@ def test_pynndescent_is_repaired_for_few_rows_many_of_them_zero(metric, n_sample
 
 def test_pynndescent_really_breaks_where_it_is_repaired():
     # Or else the tests of the repair above would prove nothing about the real package.
-    points, _ = _search._comparable_points(random_features(5), "euclidean")
-    assert (_search._search_approximately(points, 4, 0, 1) < 0).any()
+    from pynndescent import NNDescent
+
     features = random_features(60, 3)
     features[::6] = 0
-    points, _ = _search._comparable_points(features, "cosine")
-    unrepaired = _search._search_approximately(points, 25, 0, 1)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    points = (features / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    index = NNDescent(points, metric="euclidean", n_neighbors=30, random_state=0, n_jobs=1)
+    found = index.neighbor_graph[0][:, 1:26]
     expected = brute_force(features, 25, "cosine")
-    error = distances_to(features, unrepaired, "cosine") - distances_to(
-        features, expected, "cosine"
-    )
+    error = distances_to(features, found, "cosine") - distances_to(features, expected, "cosine")
     assert np.abs(error).max() > 0.1
     assert_repaired(features, "cosine", n_neighbors=25)
 
