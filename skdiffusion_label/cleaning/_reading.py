@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from skdiffusion_label.cleaning._annotators import aggregate_annotations
+from skdiffusion_label.cleaning._annotators import aggregate_annotations, encode_annotations
 from skdiffusion_label.cleaning._decisions import codes_of_texts, gathered_decisions
 from skdiffusion_label.cleaning._fingerprint import fingerprint
 from skdiffusion_label.cleaning._validation import check_kind, check_labels
@@ -143,13 +143,24 @@ def _consensus(y, missing_label):
     y = _without_marks(y, missing_label)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         _refuse_indicators(y)
-        opinions, y = y, aggregate_annotations(y).labels
+        opinions, y = y, _consensus_of(y)
     y, is_missing = filled_labels(y)
     check_kind(y, "y")
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y, is_missing, opinions
+
+
+def _consensus_of(opinions):
+    """Return the labels that annotators agree on, None where none of them has given one."""
+    codes, classes = encode_annotations(opinions)
+    has_one = (codes >= 0).any(axis=1)
+    if has_one.all():
+        return aggregate_annotations(opinions).labels
+    labels = np.full(len(codes), None)
+    labels[has_one] = aggregate_annotations(np.asarray(opinions, dtype=object)[has_one]).labels
+    return labels
 
 
 def _refuse_indicators(y):
