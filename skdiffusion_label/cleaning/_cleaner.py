@@ -148,6 +148,7 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         y,
         *,
         verified=None,
+        given=None,
         groups=None,
         sample_weight=None,
         decisions=None,
@@ -167,6 +168,10 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
             counts in ``suggested_label`` and ``p_label_error``.
         verified : array-like of shape (n_samples,), dtype=bool, default=None
             Which labels are known to be right: they are certain, and never issues.
+        given : array-like of shape (n_samples,), default=None
+            Labels before verification, of which those of verified rows count. Without them, rows
+            that were verified because they looked wrong are a poor sample of the noise, and others
+            may get worse. :meth:`apply` knows them.
         groups : array-like of shape (n_samples,), default=None
             Patient, video or document that a row belongs to: rows of one group do not vouch for
             each other. For classifiers that take groups, and for the splitter ``cv``; a number of
@@ -184,7 +189,7 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         self : LabelCleaner
         """
         check_consistent_length(X, y)
-        read = read_labels(X, y, self.missing_label, verified, decisions, new_classes)
+        read = read_labels(X, y, self.missing_label, verified, given, decisions, new_classes)
         (X,) = indexable(X)
         params = {"groups": groups, "sample_weight": sample_weight, **fit_params}
         beliefs = self._judge(X, read, params)

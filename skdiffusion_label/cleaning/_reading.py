@@ -11,7 +11,7 @@ from skdiffusion_label.cleaning._annotators import aggregate_annotations, encode
 from skdiffusion_label.cleaning._decisions import codes_of_texts, gathered_decisions
 from skdiffusion_label.cleaning._fingerprint import fingerprint
 from skdiffusion_label.cleaning._validation import check_kind, check_labels
-from skdiffusion_label.noise_model import check_verified, filled_labels
+from skdiffusion_label.noise_model import check_verified, codes_of_given, filled_labels
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,20 @@ def known_labels(classes, y_codes, is_missing=None):
     return LabelsRead(classes, y_codes, given, is_missing, none, none)
 
 
-def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_classes=()):
-    """Return :class:`LabelsRead`, with the decisions put in."""
+def read_labels(
+    X, y, missing_label=None, verified=None, given=None, decisions=None, new_classes=()
+):
+    """Return :class:`LabelsRead`, with the decisions put in.
+
+    ``given`` (n,) are labels before they were verified, by default not known.
+    """
     labels, is_missing, opinions = _consensus(y, missing_label)
     classes, y_codes = np.unique(labels, return_inverse=True)
     read = known_labels(classes, y_codes, is_missing)
     verified = check_verified(verified, is_missing)
     read = replace(
         read,
-        # Of what the user has verified, the label before is not known.
-        given=np.where(verified, -1, read.given),
+        given=np.where(verified, codes_of_given(given, classes, verified), read.given),
         verified=verified,
         opinions=opinions,
         fingerprint=fingerprint(X, read.labels()),

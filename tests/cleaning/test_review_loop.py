@@ -111,6 +111,23 @@ def test_the_noise_is_not_read_off_verified_labels(digits):
     assert_allclose(rates, 0.4, atol=0.05)
 
 
+@every_estimator
+def test_labels_before_verification_are_known_as_in_apply(estimator, blobs):
+    X, y, y_given = blobs
+    rows = np.arange(0, 300, 10)
+    cleaner = LabelCleaner(estimator, random_state=0).fit(X, y_given)
+    decisions = decided(cleaner, rows, y[rows].astype(str))
+    applied = cleaner.apply(X, y_given, decisions).label_issues_
+    verified = np.isin(np.arange(300), rows)
+    mended = np.where(verified, y, y_given)
+    told = cleaner.fit(X, mended, verified=verified, given=y_given).label_issues_
+    assert_frame_equal(told, applied)
+    untold = cleaner.fit(X, mended, verified=verified).label_issues_
+    assert np.abs(untold["p_label_error"] - told["p_label_error"]).max() > 1e-6
+    with pytest.raises(ValueError, match="given must hold a label for each of 300 rows"):
+        cleaner.fit(X, mended, verified=verified, given=y_given[:5])
+
+
 @pytest.mark.parametrize(
     ("verified", "message"),
     [
