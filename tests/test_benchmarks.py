@@ -1,6 +1,7 @@
 """Tests of the benchmark suite in examples/benchmarks, on data of a few rows."""
 
 import csv
+import functools
 import importlib.util
 import json
 import operator
@@ -14,13 +15,16 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+
+from skdiffusion_label.cleaning import LabelCleaner
 
 BENCHMARKS = Path(__file__).parents[1] / "examples" / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 NAMES = (
-    "child fits hard_classes heads images methods page rankers report runner scores simulated "
-    "speed store summary tables tasks"
+    "child fits hard_classes heads images methods page rankers report review_loop runner scores "
+    "simulated speed store summary tables tasks"
 )
 (
     child,
@@ -32,6 +36,7 @@ NAMES = (
     page,
     rankers,
     report,
+    review_loop,
     runner,
     scores,
     simulated,
@@ -664,3 +669,20 @@ def test_embedders_of_images_take_turns_with_the_bare_loop(tmp_path, monkeypatch
 
     assert list(results) == ["CLIPEmbedder", "CLIPEmbedder, all cached", "bare loop"]
     assert all(result["ratio"] > 0 for result in results.values())
+
+
+def test_review_loop_scores_the_other_rows(monkeypatch, tmp_path, capsys):
+    judge = LogisticRegression(max_iter=500)
+    monkeypatch.setattr(review_loop, "LabelCleaner", functools.partial(LabelCleaner, judge))
+    words = "digits", "--n-rows", "400", "--seeds", "0", "--output", str(tmp_path)
+    review_loop.main(words)
+    written = json.loads((tmp_path / "review_loop.json").read_text(encoding="utf-8"))
+    assert written["results"] == json.loads(capsys.readouterr().out)
+    names = ["at_random", "suspicious", "verified_alone"]
+    assert list(written["results"]) == [f"digits {name}" for name in names]
+    for scores in written["results"].values():
+        assert scores["flagged_again"] == 0
+        assert 0.5 < scores["before_right"] < 1
+        assert abs(scores["after_right"] - scores["before_right"]) < 0.1
+    with pytest.raises(SystemExit):
+        review_loop.main(["digit"])

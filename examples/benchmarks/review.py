@@ -18,25 +18,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from chromium import open_browser
 from images import make_images
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from sklearn.linear_model import LogisticRegression
 from store import circumstances
 
 from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.review import write_review
 
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 N_CLASSES = 10
 # Milliseconds from the start of loading until the row in focus, its image included, was painted.
 FIRST_ROW = """
@@ -68,15 +57,6 @@ def write_page(folder, n_rows):
     return path, time.perf_counter() - start
 
 
-def open_browser(folder):
-    """Return Chromium without a window, driven by selenium."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'chromium'}"):
-        options.add_argument(flag)
-    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-
-
 def measure(path, browser, repeats):
     """Return milliseconds: of each start, and of each key."""
     starts = []
@@ -101,7 +81,7 @@ def main(argv=None):
     with tempfile.TemporaryDirectory() as folder:
         path, seconds = write_page(Path(folder), options.n_rows)
         megabytes = path.stat().st_size / 1e6
-        browser = open_browser(Path(folder))
+        browser = open_browser(Path(folder) / "chromium")
         try:
             starts, keys = measure(path, browser, options.repeats)
         finally:

@@ -84,7 +84,7 @@ def judge_rows(estimator, features, standardized, rows, seed):
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
     of_linear_model = Table(lambda some: np.exp(log_proba[some]), shape)
     judgements = gathered([*votes, of_linear_model, *of_forests], shape)
-    pool = fit_pool(judgements, **rows.labels, random_state=seed)
+    pool = fit_pool(judgements, **rows.labels, groups=rows.groups, random_state=seed)
     return models, retrieval, judgements, pool
 
 

@@ -9,7 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
-from skdiffusion_label.noise_model import check_verified
+from skdiffusion_label.noise_model import check_verified, codes_of_given
 from skdiffusion_label.retrieval import check_neighbors
 
 # A larger number mostly stands for a missing one.
@@ -112,24 +112,9 @@ def check_rows(
         class_weight,
         neighbors,
         verified,
-        _given_codes(given, classes, verified),
+        codes_of_given(given, classes, verified),
         groups,
     )
-
-
-def _given_codes(given, classes, verified):
-    """Return the codes of what verified rows had been given before, -1 where it is no class."""
-    codes = np.full(len(verified), -1)
-    if given is None:
-        return codes
-    given = np.asarray(given)
-    if given.shape != verified.shape:
-        raise ValueError(
-            f"given must hold a label for each of {len(verified)} rows, got shape {given.shape}."
-        )
-    for code, label in enumerate(classes):
-        codes[verified & (given == label)] = code
-    return codes
 
 
 def _check_groups(groups, neighbors, y):

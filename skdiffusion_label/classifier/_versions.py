@@ -12,6 +12,7 @@ TRUSTED_TYPES = (
     "skdiffusion_label.classifier._models.Models",
     "skdiffusion_label.classifier._scaler.Scaler",
     "skdiffusion_label.cleaning._cleaner.LabelCleaner",
+    "skdiffusion_label.cleaning._folds.NoiseOfFolds",
     "skdiffusion_label.noise_model._pool.LocalNoise",
     "skdiffusion_label.noise_model._pool.Pool",
     "skdiffusion_label.retrieval._bank.VoteBank",

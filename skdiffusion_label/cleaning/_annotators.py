@@ -23,7 +23,7 @@ def aggregate_annotations(annotations, proba=None):
     ----------
     annotations : array-like of shape (n_samples, n_annotators)
         Labels, all of them strings, booleans or numbers; None or NaN where an annotator has given
-        none. Each row needs at least one.
+        none. Each row needs at least one, unless ``proba`` says something of it.
     proba : array-like of shape (n_samples, n_classes), default=None
         What is known of the true labels besides, such as out-of-sample probabilities given the
         rows' features; columns in the order of the sorted labels. Annotators are then judged by
@@ -43,8 +43,8 @@ def aggregate_annotations(annotations, proba=None):
     Raises
     ------
     ValueError
-        If ``annotations`` is not two-dimensional, if a row has no label, or if labels are of
-        different kinds.
+        If ``annotations`` is not two-dimensional, if a row has no label and there is no ``proba``,
+        or if labels are of different kinds.
 
     References
     ----------
@@ -59,6 +59,12 @@ def aggregate_annotations(annotations, proba=None):
     array(['cat', 'dog', 'cat'], dtype='<U3')
     """
     codes, classes = encode_annotations(annotations)
+    has_none = (codes < 0).all(axis=1)
+    if proba is None and has_none.any():
+        raise ValueError(
+            "annotations must have at least one label in each row, row "
+            f"{int(has_none.argmax())} has none."
+        )
     if proba is not None:
         proba = check_proba(proba, len(classes))
         check_consistent_length(codes, proba)
@@ -84,11 +90,8 @@ def encode_annotations(annotations):
             f"annotations must be two-dimensional and not empty, got shape {labels.shape}."
         )
     is_given = ~pd.isna(labels)
-    if not is_given.any(axis=1).all():
-        row = int((~is_given.any(axis=1)).argmax())
-        raise ValueError(
-            f"annotations must have at least one label in each row, row {row} has none."
-        )
+    if not is_given.any():
+        raise ValueError(f"annotations must hold labels, got none in {len(labels)} rows.")
     given = labels[is_given].tolist()
     check_kind(given, "annotations")
     # As objects: an array of integers and floats would round large integers.

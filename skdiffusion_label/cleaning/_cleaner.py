@@ -12,11 +12,12 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skdiffusion_label.cleaning._beliefs import (
-    beliefs_of_folds,
     beliefs_of_new_rows,
     beliefs_of_one_fit,
     beliefs_with_annotations,
+    judged_by_purifier,
 )
+from skdiffusion_label.cleaning._folds import beliefs_of_folds
 from skdiffusion_label.cleaning._issues import issues_table, supporters
 from skdiffusion_label.cleaning._persistence import columns_of, frame_of
 from skdiffusion_label.cleaning._reading import read_labels, read_new_labels
@@ -33,7 +34,7 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
     once: its neighbors speak for a row in the row's absence. Others are fitted on folds, and judge
     rows that they have not seen; what they learn of given labels is taken apart into true labels
     and noise, see :func:`find_label_issues`, which also says what becomes of classifiers that are
-    sure of nothing.
+    sure of nothing. They are then fitted on all rows, to judge new ones.
 
     It resamples as imbalanced-learn's samplers do, and works as a step of their pipelines.
 
@@ -88,8 +89,8 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         Expected share of wrong labels: the mean of ``p_label_error``.
     sample_indices_ : ndarray of shape (n_resampled,)
         Rows that ``fit_resample`` has kept, in order.
-    estimator_ : classifier or None
-        Fitted on all rows; None if folds have judged.
+    estimator_ : classifier
+        Fitted on all rows. One that cannot purify labels foretells given labels.
     annotations_ : Bunch or None
         What :func:`aggregate_annotations` has made of several annotators' labels, and of what the
         classifier says of the rows.
@@ -147,6 +148,7 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         y,
         *,
         verified=None,
+        given=None,
         groups=None,
         sample_weight=None,
         decisions=None,
@@ -161,11 +163,15 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
             Rows, or whatever the classifier takes.
         y : array-like of shape (n_samples,) or (n_samples, n_annotators)
             Given labels, or those of several annotators; None, NaN or pandas.NA where there is
-            none. From several annotators the classifier learns the consensus of
-            :func:`aggregate_annotations`, whose confidence counts in ``suggested_label`` and
-            ``p_label_error``.
+            none. A row that no annotator has labelled has none. From several annotators the
+            classifier learns the consensus of :func:`aggregate_annotations`, whose confidence
+            counts in ``suggested_label`` and ``p_label_error``.
         verified : array-like of shape (n_samples,), dtype=bool, default=None
             Which labels are known to be right: they are certain, and never issues.
+        given : array-like of shape (n_samples,), default=None
+            Labels before verification, of which those of verified rows count. Without them, rows
+            that were verified because they looked wrong are a poor sample of the noise, and others
+            may get worse. :meth:`apply` knows them.
         groups : array-like of shape (n_samples,), default=None
             Patient, video or document that a row belongs to: rows of one group do not vouch for
             each other. For classifiers that take groups, and for the splitter ``cv``; a number of
@@ -183,13 +189,13 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         self : LabelCleaner
         """
         check_consistent_length(X, y)
-        read = read_labels(X, y, self.missing_label, verified, decisions, new_classes)
+        read = read_labels(X, y, self.missing_label, verified, given, decisions, new_classes)
         (X,) = indexable(X)
         params = {"groups": groups, "sample_weight": sample_weight, **fit_params}
         beliefs = self._judge(X, read, params)
         annotations = None
         if read.opinions is not None:
-            beliefs, annotations = beliefs_with_annotations(beliefs, read.opinions, read.classes)
+            beliefs, annotations = beliefs_with_annotations(beliefs, read)
         table, codes = self._table(read, beliefs, y, verified is not None or decisions is not None)
         lost = _lost_classes(read, codes)
         for reason in filter(None, (beliefs.abstention, lost)):
@@ -200,7 +206,7 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         self.clean_labels_ = read.classes[codes]
         self.transition_matrix_ = beliefs.transition_matrix
         self.noise_rate_ = float(table["p_label_error"].mean())
-        self.estimator_ = beliefs.estimator
+        self.estimator_, self._noise_of_folds = beliefs.estimator, beliefs.noise
         self.abstention_ = beliefs.abstention
         self.sample_indices_ = np.flatnonzero(table["action"] != "drop")
         return self
@@ -247,7 +253,7 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
                 last_step(estimator).set_params(verbose=self.verbose)
             return beliefs_of_one_fit(estimator, X, read, of_estimator, self.random_state)
         names = "cv", "n_jobs", "random_state", "verbose"
-        folds = {name: getattr(self, name) for name in names}
+        folds = {name: getattr(self, name) for name in names} | {"keeps_estimator": True}
         return beliefs_of_folds(estimator, X, read, of_estimator, of_splitter, **folds)
 
     def _estimator(self):
@@ -312,20 +318,17 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``y`` holds other labels, or if folds have judged: then there is no one classifier
-            that knows the noise. Classifiers that purify labels, as
-            :class:`~skdiffusion_label.LRADiffusionClassifier`, can judge new rows.
+            If ``y`` holds other labels.
         """
         check_is_fitted(self)
-        if self.estimator_ is None:
-            raise ValueError(
-                "judge needs an estimator that purifies labels, as LRADiffusionClassifier, got "
-                f"{self.estimator!r}, which was judged on folds."
-            )
         check_consistent_length(X, y)
         read = read_new_labels(y, self.classes_, self.missing_label)
-        known = read.y_codes, read.is_missing, self.abstention_
-        beliefs = beliefs_of_new_rows(self.estimator_, X, *known)
+        if self._noise_of_folds is None:
+            judged = judged_by_purifier(self.estimator_, X, read.y_codes)
+        else:
+            rows = X, read.y_codes, self.classes_
+            judged = self._noise_of_folds.judge(self.estimator_, *rows)
+        beliefs = beliefs_of_new_rows(read, self.abstention_, *judged)
         return self._table(read, beliefs, y, False)[0]
 
     def __getstate__(self):

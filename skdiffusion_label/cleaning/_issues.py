@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from sklearn.utils import check_scalar
 
-from skdiffusion_label.cleaning._beliefs import beliefs_from_proba, beliefs_of_folds
+from skdiffusion_label.cleaning._folds import beliefs_from_proba, beliefs_of_folds
 from skdiffusion_label.cleaning._reading import known_labels
 from skdiffusion_label.cleaning._validation import check_labels, check_labels_and_proba
 from skdiffusion_label.noise_model import with_verified

@@ -7,11 +7,11 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from skdiffusion_label.cleaning._annotators import aggregate_annotations
+from skdiffusion_label.cleaning._annotators import aggregate_annotations, encode_annotations
 from skdiffusion_label.cleaning._decisions import codes_of_texts, gathered_decisions
 from skdiffusion_label.cleaning._fingerprint import fingerprint
 from skdiffusion_label.cleaning._validation import check_kind, check_labels
-from skdiffusion_label.noise_model import check_verified, filled_labels
+from skdiffusion_label.noise_model import check_verified, codes_of_given, filled_labels
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,20 @@ def known_labels(classes, y_codes, is_missing=None):
     return LabelsRead(classes, y_codes, given, is_missing, none, none)
 
 
-def read_labels(X, y, missing_label=None, verified=None, decisions=None, new_classes=()):
-    """Return :class:`LabelsRead`, with the decisions put in."""
+def read_labels(
+    X, y, missing_label=None, verified=None, given=None, decisions=None, new_classes=()
+):
+    """Return :class:`LabelsRead`, with the decisions put in.
+
+    ``given`` (n,) are labels before they were verified, by default not known.
+    """
     labels, is_missing, opinions = _consensus(y, missing_label)
     classes, y_codes = np.unique(labels, return_inverse=True)
     read = known_labels(classes, y_codes, is_missing)
     verified = check_verified(verified, is_missing)
     read = replace(
         read,
-        # Of what the user has verified, the label before is not known.
-        given=np.where(verified, -1, read.given),
+        given=np.where(verified, codes_of_given(given, classes, verified), read.given),
         verified=verified,
         opinions=opinions,
         fingerprint=fingerprint(X, read.labels()),
@@ -143,13 +147,24 @@ def _consensus(y, missing_label):
     y = _without_marks(y, missing_label)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         _refuse_indicators(y)
-        opinions, y = y, aggregate_annotations(y).labels
+        opinions, y = y, _consensus_of(y)
     y, is_missing = filled_labels(y)
     check_kind(y, "y")
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y, is_missing, opinions
+
+
+def _consensus_of(opinions):
+    """Return the labels that annotators agree on, None where none of them has given one."""
+    codes, classes = encode_annotations(opinions)
+    has_one = (codes >= 0).any(axis=1)
+    if has_one.all():
+        return aggregate_annotations(opinions).labels
+    labels = np.full(len(codes), None)
+    labels[has_one] = aggregate_annotations(np.asarray(opinions, dtype=object)[has_one]).labels
+    return labels
 
 
 def _refuse_indicators(y):

@@ -1,6 +1,6 @@
 """Estimate how labels came to be wrong."""
 
-from skdiffusion_label.cleaning._beliefs import beliefs_from_proba
+from skdiffusion_label.cleaning._folds import beliefs_from_proba
 from skdiffusion_label.cleaning._validation import check_labels_and_proba
 
 

@@ -5,6 +5,7 @@ from skdiffusion_label.noise_model._confusion import normalized
 from skdiffusion_label.noise_model._dawid_skene import dawid_skene
 from skdiffusion_label.noise_model._labels import (
     check_verified,
+    codes_of_given,
     filled_labels,
     labels_of,
     with_verified,
@@ -28,6 +29,7 @@ __all__ = [
     "LocalNoise",
     "Pool",
     "check_verified",
+    "codes_of_given",
     "dawid_skene",
     "deconvolved",
     "filled_labels",

@@ -99,6 +99,21 @@ def check_verified(verified, is_missing):
     return verified
 
 
+def codes_of_given(given, classes, verified):
+    """Return the codes of what verified rows had been given before, -1 where it is no class."""
+    codes = np.full(len(verified), -1)
+    if given is None:
+        return codes
+    given = np.asarray(given)
+    if given.shape != verified.shape:
+        raise ValueError(
+            f"given must hold a label for each of {len(verified)} rows, got shape {given.shape}."
+        )
+    for code, label in enumerate(classes):
+        codes[verified & (given == label)] = code
+    return codes
+
+
 def with_verified(distributions, y_codes, verified):
     """Return distributions (n, n_classes) of true labels in which verified ones are certain."""
     if verified.any():

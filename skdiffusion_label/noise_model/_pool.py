@@ -91,7 +91,15 @@ class Pool:
         )
 
 
-def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=None, given=None):
+def fit_pool(
+    judgements,
+    y_codes,
+    sample_weight=None,
+    random_state=0,
+    verified=None,
+    given=None,
+    groups=None,
+):
     """Weigh judges of given labels so that they judge true ones.
 
     Under a noise model P(given | true), each judge's probabilities of given labels are traced back
@@ -117,6 +125,8 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=N
     verified, given : ndarray of shape (n_samples,), default=None
         Which labels are known to be right, and the label that these rows were given before; see
         :func:`labels_of`. Noise is counted among given labels alone.
+    groups : ndarray of shape (n_samples,), default=None
+        Integer-coded groups, each of which is on one side of the split.
 
     Returns
     -------
@@ -126,7 +136,7 @@ def fit_pool(judgements, y_codes, sample_weight=None, random_state=0, verified=N
     labels = labels_of(y_codes, sample_weight, verified, given)
     weight = labels.weight
     rows = _some_rows(weight, n_classes, random_state)
-    is_first = np.arange(len(rows)) % 2 == 0
+    is_first = _first_half(rows, groups, random_state)
     foretold = [
         _foretell(judgements, labels, taught, others)
         for taught, others in ((rows[is_first], rows[~is_first]), (rows[~is_first], rows[is_first]))
@@ -199,6 +209,14 @@ def _some_rows(weight, n_classes, random_state):
     rows = np.flatnonzero(weight > 0)
     n_rows = min(max(_MAX_ENTRIES // n_classes, _MIN_ROWS), _MAX_ROWS)
     return np.random.default_rng(random_state).permutation(rows)[:n_rows]
+
+
+def _first_half(rows, groups, random_state):
+    """Mark every second of ``rows``, which are in random order, or all rows of half the groups."""
+    names = () if groups is None else np.unique(groups[rows])
+    if len(names) < 2:
+        return np.arange(len(rows)) % 2 == 0
+    return np.isin(groups[rows], np.random.default_rng(random_state).permutation(names)[::2])
 
 
 def _foretell(judgements, labels, taught, others):

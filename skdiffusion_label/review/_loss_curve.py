@@ -61,8 +61,6 @@ class LossCurveDisplay:
     def from_cleaner(cls, cleaner, *, ax=None):
         """Draw the losses of a fitted LabelCleaner's classifier, see :meth:`from_estimator`."""
         check_is_fitted(cleaner)
-        if cleaner.estimator_ is None:
-            raise ValueError("cleaner has no single classifier: folds have judged.")
         return cls.from_estimator(cleaner.estimator_, ax=ax)
 
     def plot(self, ax=None):

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.cleaning import LabelCleaner, read_decisions
@@ -111,6 +111,23 @@ def test_the_noise_is_not_read_off_verified_labels(digits):
     rates = [1 - clf.transition_matrix_.diagonal().mean() for clf in (before, after)]
     assert_allclose(rates[1], 0.4, atol=0.05)
     assert_allclose(*rates, atol=0.07)
+
+
+@every_estimator
+def test_labels_before_verification_are_known_as_in_apply(estimator, blobs):
+    X, y, y_given = blobs
+    rows = np.arange(0, 300, 10)
+    cleaner = LabelCleaner(estimator, random_state=0).fit(X, y_given)
+    decisions = decided(cleaner, rows, y[rows].astype(str))
+    applied = cleaner.apply(X, y_given, decisions).label_issues_
+    verified = np.isin(np.arange(300), rows)
+    mended = np.where(verified, y, y_given)
+    told = cleaner.fit(X, mended, verified=verified, given=y_given).label_issues_
+    assert_frame_equal(told, applied)
+    untold = cleaner.fit(X, mended, verified=verified).label_issues_
+    assert np.abs(untold["p_label_error"] - told["p_label_error"]).max() > 1e-6
+    with pytest.raises(ValueError, match="given must hold a label for each of 300 rows"):
+        cleaner.fit(X, mended, verified=verified, given=y_given[:5])
 
 
 @pytest.mark.parametrize(
@@ -376,11 +393,43 @@ def test_new_rows_are_judged_by_the_fitted_classifier(name, digits):
         cleaner.judge(X[:3], [0, 11, 2])
 
 
-def test_folds_cannot_judge_new_rows(blobs):
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegression(max_iter=300),
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)),
+        make_pipeline(FunctionTransformer(), LogisticRegression(max_iter=300)),
+    ],
+    ids=["alone", "pipeline", "embedded"],
+)
+def test_new_rows_are_judged_where_folds_have_judged(estimator, digits):
+    X, y, y_given = digits
+    X = X / 16
+    cleaner = LabelCleaner(estimator, random_state=0).fit(X[:1200], y_given[:1200])
+    names = cleaner.label_issues_.columns
+    given = y_given[1200:].astype(object)
+    given[5] = None
+    table = cleaner.judge(X[1200:], given)
+    assert table.columns.equals(names)
+    assert table["action"][5] == "label"
+    wrong = np.delete(y_given[1200:] != y[1200:], 5)
+    assert roc_auc_score(wrong, table["p_label_error"].drop(index=5)) > 0.9
+    # New rows are judged as the rows of fit are: by the same noise, and as often.
+    shares = [t["is_label_issue"].mean() for t in (cleaner.label_issues_, table)]
+    assert abs(shares[0] - shares[1]) < 0.1
+    assert abs(table["is_label_issue"].drop(index=5).mean() - wrong.mean()) < 0.1
+
+
+@abstaining
+@pytest.mark.filterwarnings("ignore:1 classes have lost")
+def test_folds_that_know_not_all_classes_judge_new_rows(blobs):
     X, _, y_given = blobs
-    cleaner = LabelCleaner(LogisticRegression()).fit(X, y_given)
-    with pytest.raises(ValueError, match="judge needs an estimator that purifies labels"):
-        cleaner.judge(X, y_given)
+    cleaner = LabelCleaner(LogisticRegression(), random_state=0).fit(X, y_given)
+    excluded = decided(cleaner, np.flatnonzero(y_given == 2), "", decision="exclude")
+    cleaner.apply(X, y_given, excluded)
+    assert cleaner.estimator_.classes_.tolist() == [0, 1]
+    table = cleaner.judge(X[:5], [0, 1, 2, 0, 1])
+    assert set(table["suggested_label"]) <= {0, 1, 2}
 
 
 # Rows that belong together
@@ -491,6 +540,42 @@ def test_second_opinions_on_few_rows_do_not_hide_wrong_labels(digits):
     right = [np.mean(c.clean_labels_ == y) for c in (alone, both)]
     assert right[1] >= right[0] - 0.005
     assert_allclose(both.annotations_.reliability[0], 0.6, atol=0.05)
+
+
+@every_estimator
+@pytest.mark.parametrize("convert", [np.asarray, pd.DataFrame], ids=["array", "frame"])
+def test_rows_that_no_annotator_has_labelled_have_no_label(estimator, convert, blobs):
+    X, y, y_given = blobs
+    opinions = np.stack([y_given, y], axis=1).astype(object)
+    opinions[::3, 1] = None
+    opinions[:10] = None
+    cleaner = LabelCleaner(estimator, random_state=0).fit(X, convert(opinions))
+    table = cleaner.label_issues_
+    assert_array_equal(table["action"] == "label", np.arange(300) < 10)
+    assert table["given_label"][:10].isna().all()
+    assert table["p_label_error"][:10].isna().all()
+    assert np.mean(table["suggested_label"][:10] == y[:10]) >= 0.8
+    assert cleaner.annotations_.n_labels.tolist()[:12] == [0] * 10 + [2, 2]
+
+
+def test_annotators_are_judged_by_verified_labels(blobs):
+    X, y, y_given = blobs
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(300)[:100]
+    # Of a hundred verified labels the first annotator has named none, the second all.
+    opinions = np.full((300, 2), None, dtype=object)
+    opinions[:, 0] = y_given
+    opinions[rows, 1] = (y[rows] + 1) % 3
+    decisions = pd.DataFrame(
+        {
+            "fingerprint": LabelCleaner(JUDGE).fit(X, opinions).fingerprint_,
+            "row": rows,
+            "decision": "relabel",
+            "label": y[rows].astype(str),
+        }
+    )
+    cleaner = LabelCleaner(JUDGE).apply(X, opinions, decisions)
+    assert cleaner.annotations_.reliability[1] < 0.1
 
 
 @pytest.mark.parametrize("convert", [np.asarray, pd.DataFrame, sparse.csr_array])

@@ -6,6 +6,7 @@ from skdiffusion_label.label_noise import pair_transition, uniform_transition
 from skdiffusion_label.noise_model import (
     LocalNoise,
     Pool,
+    _pool,
     fit_local_noise,
     fit_pool,
     posterior,
@@ -86,6 +87,25 @@ def test_pool_sees_through_pair_flips_where_its_judges_do_not(seed):
     truth = fit_pool(judgements, given).truth(judgements)
     assert accuracy(judgements.mean(axis=0), true) < 0.85
     assert accuracy(truth, true) > 0.98
+
+
+@pytest.mark.parametrize("n_groups", [40, 3, 1])
+def test_noise_models_are_tried_on_other_groups(n_groups, monkeypatch):
+    _, given, judgements = simulate(uniform_transition(4, 0.4), n_samples=400)
+    groups = np.arange(400) % n_groups
+    halves, foretell = [], _pool._foretell
+
+    def remember(judgements, labels, taught, others):
+        halves.append((taught, others))
+        return foretell(judgements, labels, taught, others)
+
+    monkeypatch.setattr(_pool, "_foretell", remember)
+    fit_pool(judgements, given, groups=groups)
+    for taught, others in halves:
+        assert len(taught) + len(others) == 400
+        assert min(len(taught), len(others)) > 100
+        if n_groups > 1:
+            assert not np.intersect1d(groups[taught], groups[others]).size
 
 
 @pytest.mark.parametrize("n_classes", [2, 4, 10])

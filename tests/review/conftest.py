@@ -1,10 +1,13 @@
 """A browser for the tests of the page, and cleaners whose findings are made up."""
 
 import functools
+import importlib
 import json
 import os
 import shutil
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,18 +16,8 @@ import pytest
 from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.review import write_review
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "benchmarks"))
+chromium = importlib.import_module("chromium")
 # Set by .ci/run, where a missing browser is an error.
 MUST_HAVE_BROWSER = "SKDIFFUSION_LABEL_MUST_HAVE_BROWSER"
 
@@ -32,20 +25,12 @@ MUST_HAVE_BROWSER = "SKDIFFUSION_LABEL_MUST_HAVE_BROWSER"
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory):
     """Chromium without a window, driven by selenium."""
-    if not (shutil.which(CHROMIUM) and shutil.which(DRIVER)):
-        reason = f"the page is tested in {CHROMIUM} by {DRIVER}, which are missing"
+    if not (shutil.which(chromium.CHROMIUM) and shutil.which(chromium.DRIVER)):
+        reason = f"{chromium.CHROMIUM} or {chromium.DRIVER} is missing, which the page is tested in"
         if os.environ.get(MUST_HAVE_BROWSER):
             pytest.fail(reason)
         pytest.skip(reason)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver = chromium.open_browser(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
 

@@ -125,7 +125,7 @@ def test_loss_curve_of_what_has_none_is_refused(blobs):
 
     with pytest.raises(ValueError, match="LogisticRegression has no loss_curve_"):
         LossCurveDisplay.from_estimator(model)
-    with pytest.raises(ValueError, match="folds have judged"):
+    with pytest.raises(ValueError, match="LogisticRegression has no loss_curve_"):
         LossCurveDisplay.from_cleaner(cleaner)
 
 
