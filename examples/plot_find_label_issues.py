@@ -13,12 +13,10 @@ It sees the given labels alone. The right ones serve only to count its mistakes.
 # ------------------------
 # 1,797 images of 8 x 8 pixels. A label turns, with probability 0.2, into any of the other digits.
 
-import sys
 import time
-from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, precision_score, recall_score
 
@@ -78,7 +76,7 @@ n_wrong = np.sum(is_wrong[suspects])
 n_right = np.sum(suggestions == y[suspects])
 print(f"\nAmong the 24 most suspicious, {n_wrong} are wrong, {n_right} suggestions are right")
 
-figure = Figure(figsize=(9, 7), layout="constrained")
+figure = plt.figure(figsize=(9, 7), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[3, 1.25])
 top.suptitle("Most suspicious labels: given -> suggested")
 for ax, row, suggestion in zip(top.subplots(3, 8).flat, suspects, suggestions, strict=True):
@@ -98,9 +96,4 @@ for ax in axes:
 for ax, row in zip(axes, [suspect, *neighbors], strict=False):
     ax.imshow(X[row].reshape(8, 8), cmap="gray_r")
     ax.set_title(f"row {row}\ngiven {y_given[row]}", color="tab:red" if row == suspect else "black")
-
-# The folder may be named on the command line.
-output = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "output"
-output.mkdir(parents=True, exist_ok=True)
-figure.savefig(output / "plot_find_label_issues.png", dpi=120)
-print(f"\nFigure: {output / 'plot_find_label_issues.png'}")
+plt.show()
