@@ -75,6 +75,6 @@ for ax, (noise, y_given) in zip(axes, labels.items(), strict=True):
 plt.show()
 
 # %%
-# Blue: ours. Accuracy is the score to choose by. Log loss on given labels rewards what foretells the
-# wrong labels as well: a model that is sure of the right one pays for each label that is not.
+# Blue: ours. Accuracy is the score to choose by. Log loss on given labels rewards what foretells
+# the wrong labels as well: a model that is sure of the right one pays for each label that is not.
 # Noise that repeats a model's own mistakes misleads both: look at a few labels yourself.
