@@ -67,8 +67,7 @@ print(f"Wrong labels made right: {n_mended}, right labels made wrong: {n_spoiled
 # %%
 # The most suspicious images
 # --------------------------
-# Titled *given -> suggested*, with a check mark where the suggestion is the right label. Below, one
-# of them and the ``neighbors`` that were given the suggested label. They are positions of rows.
+# Titled *given → suggested*, in red where the suggestion is not the right label.
 
 suspects = issues["p_label_error"].to_numpy().argsort(kind="stable")[::-1][:24]
 suggestions = cleaner.clean_labels_[suspects]
@@ -76,21 +75,22 @@ n_wrong = np.sum(is_wrong[suspects])
 n_right = np.sum(suggestions == y[suspects])
 print(f"\nAmong the 24 most suspicious, {n_wrong} are wrong, {n_right} suggestions are right")
 
-figure = plt.figure(figsize=(9, 7), layout="constrained")
-top, bottom = figure.subfigures(2, 1, height_ratios=[3, 1.25])
-top.suptitle("Most suspicious labels: given -> suggested")
-for ax, row, suggestion in zip(top.subplots(3, 8).flat, suspects, suggestions, strict=True):
-    is_right = suggestion == y[row]
+figure, axes = plt.subplots(4, 6, figsize=(6, 5), layout="constrained")
+for ax, row, suggestion in zip(axes.flat, suspects, suggestions, strict=True):
     ax.imshow(X[row].reshape(8, 8), cmap="gray_r")
-    mark = "\N{CHECK MARK}" if is_right else "\N{BALLOT X}"
-    color = "black" if is_right else "tab:red"
-    ax.set_title(f"{y_given[row]} -> {suggestion} {mark}", color=color)
+    color = "black" if suggestion == y[row] else "tab:red"
+    ax.set_title(f"{y_given[row]} → {suggestion}", color=color)
     ax.set_axis_off()
+plt.show()
+
+# %%
+# What speaks for a suggestion
+# ----------------------------
+# The first of them, and the ``neighbors`` that were given the suggested label: positions of rows.
 
 suspect = suspects[0]
 neighbors = issues["neighbors"].iloc[suspect]
-bottom.suptitle("The first of them, and neighbors that speak for the suggestion")
-axes = bottom.subplots(1, 6)
+figure, axes = plt.subplots(1, 6, figsize=(9, 2.2), layout="constrained")
 for ax in axes:
     ax.set_axis_off()
 for ax, row in zip(axes, [suspect, *neighbors], strict=False):
