@@ -52,7 +52,7 @@ dist: $(VENV)/installed
 	for file in dist/*.whl dist/*.tar.gz; do \
 		$(DIST_BIN)/python -m pip install --quiet --no-deps --force-reinstall $$file && \
 		(cd $(DIST)/skdiffusion_label-* && OMP_NUM_THREADS=1 $(DIST_BIN)/python -m pytest -q \
-			-p no:cacheprovider tests/cli/test_find.py tests/cli/test_files.py tests/review \
+			-p no:cacheprovider tests/cli/test_five_minutes.py tests/cli/test_files.py \
 			tests/label_noise/test_transition.py tests/test_typing.py) && \
 		(cd / && $(DIST_BIN)/skdiffusion-label --version) || exit 1; \
 	done
