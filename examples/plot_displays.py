@@ -39,7 +39,7 @@ cleaner = LabelCleaner(random_state=0).fit(X, y_given)
 # Images with their nearest neighbors beneath. Tables and texts work as well: ``X`` is what people
 # want to see.
 
-images = (15 * digits.images[:1000]).astype(np.uint8)
+images = (255 - 15 * digits.images[:1000]).astype(np.uint8)
 display = LabelIssuesDisplay.from_cleaner(cleaner, images, n_issues=12)
 display.figure_.set_size_inches(9, 7)
 plt.show()
