@@ -14,6 +14,11 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    """Leave forests as users have them."""
+
+
 @pytest.fixture
 def run_example(monkeypatch):
     """Return a function that runs a script, which shows a figure, and returns its variables."""
