@@ -14,18 +14,14 @@ Needs a package that carries the weights of its model, 90 MB; nothing else is do
 # ---------
 # The first sentence of what SciPy says about each function, class and method, from the installed
 # package itself. Its label is the module. A sentence that stands in several modules is left out.
-# How many sentences of a module to take at most may be named on the command line, after the folder
-# of the figure.
 
 import importlib
 import inspect
 import re
-import sys
 from collections import Counter
-from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
@@ -55,7 +51,7 @@ def first_sentences(module):
     return sorted(sentences)
 
 
-n_texts = int(sys.argv[2]) if len(sys.argv) > 2 else None
+n_texts = 200  # of a module, so that this example is quick
 by_module = {name: first_sentences(importlib.import_module(f"scipy.{name}")) for name in modules}
 n_modules = Counter(sentence for sentences in by_module.values() for sentence in sentences)
 pairs = []
@@ -124,7 +120,7 @@ for source in sources:
     cells = "".join(f"{scores[noise, source]:>10.3f}" for noise in transitions)
     print(f"  {source:<10}{cells}")
 
-figure = Figure(figsize=(7, 4), layout="constrained")
+figure = plt.figure(figsize=(7, 4), layout="constrained")
 ax = figure.subplots()
 for offset, source in enumerate(sources):
     heights = [scores[noise, source] for noise in transitions]
@@ -134,9 +130,4 @@ ax.set_xticks(np.arange(2) + 0.28, [f"{noise} label noise" for noise in transiti
 ax.set(ylim=(0, 1), ylabel="accuracy on true test labels")
 ax.legend(title="learned from", loc="center left", bbox_to_anchor=(1, 0.5))
 ax.spines[["top", "right"]].set_visible(False)
-
-# The folder may be named on the command line.
-output = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "output"
-output.mkdir(parents=True, exist_ok=True)
-figure.savefig(output / "plot_clean_text_labels.png", dpi=120)
-print(f"\nFigure: {output / 'plot_clean_text_labels.png'}")
+plt.show()

@@ -13,12 +13,10 @@ It sees the given labels alone. The right ones serve only to count its mistakes.
 # ------------------------
 # 1,797 images of 8 x 8 pixels. A label turns, with probability 0.2, into any of the other digits.
 
-import sys
 import time
-from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, precision_score, recall_score
 
@@ -69,8 +67,7 @@ print(f"Wrong labels made right: {n_mended}, right labels made wrong: {n_spoiled
 # %%
 # The most suspicious images
 # --------------------------
-# Titled *given -> suggested*, with a check mark where the suggestion is the right label. Below, one
-# of them and the ``neighbors`` that were given the suggested label. They are positions of rows.
+# Titled *given → suggested*, in red where the suggestion is not the right label.
 
 suspects = issues["p_label_error"].to_numpy().argsort(kind="stable")[::-1][:24]
 suggestions = cleaner.clean_labels_[suspects]
@@ -78,29 +75,25 @@ n_wrong = np.sum(is_wrong[suspects])
 n_right = np.sum(suggestions == y[suspects])
 print(f"\nAmong the 24 most suspicious, {n_wrong} are wrong, {n_right} suggestions are right")
 
-figure = Figure(figsize=(9, 7), layout="constrained")
-top, bottom = figure.subfigures(2, 1, height_ratios=[3, 1.25])
-top.suptitle("Most suspicious labels: given -> suggested")
-for ax, row, suggestion in zip(top.subplots(3, 8).flat, suspects, suggestions, strict=True):
-    is_right = suggestion == y[row]
+figure, axes = plt.subplots(4, 6, figsize=(6, 5), layout="constrained")
+for ax, row, suggestion in zip(axes.flat, suspects, suggestions, strict=True):
     ax.imshow(X[row].reshape(8, 8), cmap="gray_r")
-    mark = "\N{CHECK MARK}" if is_right else "\N{BALLOT X}"
-    color = "black" if is_right else "tab:red"
-    ax.set_title(f"{y_given[row]} -> {suggestion} {mark}", color=color)
+    color = "black" if suggestion == y[row] else "tab:red"
+    ax.set_title(f"{y_given[row]} → {suggestion}", color=color)
     ax.set_axis_off()
+plt.show()
+
+# %%
+# What speaks for a suggestion
+# ----------------------------
+# The first of them, and the ``neighbors`` that were given the suggested label: positions of rows.
 
 suspect = suspects[0]
 neighbors = issues["neighbors"].iloc[suspect]
-bottom.suptitle("The first of them, and neighbors that speak for the suggestion")
-axes = bottom.subplots(1, 6)
+figure, axes = plt.subplots(1, 6, figsize=(9, 2.2), layout="constrained")
 for ax in axes:
     ax.set_axis_off()
 for ax, row in zip(axes, [suspect, *neighbors], strict=False):
     ax.imshow(X[row].reshape(8, 8), cmap="gray_r")
     ax.set_title(f"row {row}\ngiven {y_given[row]}", color="tab:red" if row == suspect else "black")
-
-# The folder may be named on the command line.
-output = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "output"
-output.mkdir(parents=True, exist_ok=True)
-figure.savefig(output / "plot_find_label_issues.png", dpi=120)
-print(f"\nFigure: {output / 'plot_find_label_issues.png'}")
+plt.show()

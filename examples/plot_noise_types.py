@@ -11,12 +11,10 @@ on points in the plane, three in ten labels wrong each time, and
 # Four classes that overlap
 # -------------------------
 
-import sys
 from functools import partial
-from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import make_blobs
 from sklearn.metrics import confusion_matrix
 from sklearn.naive_bayes import GaussianNB
@@ -103,7 +101,7 @@ for name, y_given in labels.items():
 # ----------
 # Colored by the given label; wrong ones have a black ring.
 
-figure = Figure(figsize=(11, 7.5), layout="constrained")
+figure = plt.figure(figsize=(11, 7.5), layout="constrained")
 axes = figure.subplots(2, 3, sharex=True, sharey=True).flat
 for ax, (name, y_given) in zip(axes, {"true labels": y, **labels}.items(), strict=True):
     is_wrong = y_given != y
@@ -111,9 +109,4 @@ for ax, (name, y_given) in zip(axes, {"true labels": y, **labels}.items(), stric
     ax.scatter(*X[is_wrong].T, facecolors="none", edgecolors="black", s=20, linewidths=0.6)
     ax.set_title(name if name == "true labels" else f"{name}: {is_wrong.mean():.0%} wrong")
     ax.set(xticks=[], yticks=[])
-
-# The folder may be named on the command line.
-output = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "output"
-output.mkdir(parents=True, exist_ok=True)
-figure.savefig(output / "plot_noise_types.png", dpi=120)
-print(f"\nFigure: {output / 'plot_noise_types.png'}")
+plt.show()

@@ -14,12 +14,10 @@ Everything is fitted on the wrong labels alone. The right ones serve only to cou
 # --------
 # 1,797 images of 8 x 8 pixels. The test images keep their right labels: 30 % of the data.
 
-import sys
 import time
-from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.special import softmax
 from scipy.stats import truncnorm
 from sklearn.datasets import load_digits
@@ -145,7 +143,7 @@ for noise, (rows, _) in most_suspicious.items():
 # Left: test accuracy. Right: the most suspicious images under instance-dependent label noise,
 # titled *given -> predicted*, in red where the given label is really wrong.
 
-figure = Figure(figsize=(13, 6.5), layout="constrained")
+figure = plt.figure(figsize=(13, 6.5), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 1.1])
 
 ax = left.subplots()
@@ -167,9 +165,4 @@ for ax, row, digit in zip(right.subplots(4, 5).flat, rows, predicted, strict=Tru
     color = "tab:red" if y_instance[row] != y_train[row] else "black"
     ax.set_title(f"{y_instance[row]} -> {digit}", color=color)
     ax.set_axis_off()
-
-# The folder may be named on the command line.
-output = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "output"
-output.mkdir(parents=True, exist_ok=True)
-figure.savefig(output / "plot_noisy_digits.png", dpi=120)
-print(f"\nFigure: {output / 'plot_noisy_digits.png'}")
+plt.show()

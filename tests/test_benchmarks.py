@@ -572,7 +572,7 @@ def test_page_is_made_from_the_files(command, made_runs, tmp_path):
     text = page.write_page(results).read_text(encoding="utf-8")
 
     assert (results / "scaling.svg").read_text().startswith("<?xml")
-    assert ".. image:: results/scaling.svg" in text
+    assert ".. image:: results/scaling.svg" in results.with_suffix(".rst").read_text()
     block = text.split(".. csv-table:: Accuracy, small tables\n")[1].split("\n\n")[1]
     rows = list(csv.reader(block.splitlines(), skipinitialspace=True))
     assert rows[0] == ["method", "a", "b", "mean", "mean rank"]
@@ -602,6 +602,7 @@ def test_page_is_valid_restructured_text(command, made_runs, tmp_path):
         path.read_text(encoding="utf-8"), writer="html5", settings_overrides=options
     ).decode()
     assert "label_ *and* `more` | of \\ it_" in html and "label_distributions_" in html
+    assert "First" in (results / "which_tool.inc").read_text()
 
 
 # The command

@@ -11,7 +11,9 @@ import pandas as pd
 
 from skdiffusion_label._cli._arguments import make_parser
 
-PAGE = (Path(__file__).parents[2] / "docs" / "command_line.rst").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "command_line.rst").read_text(
+    encoding="utf-8"
+)
 COMMANDS = re.findall(r"^    \$ skdiffusion-label (.+)$", PAGE, re.MULTILINE)
 # Options that explain themselves in --help.
 PLAIN = {"--help", "--version", "--rate", "--true-column"}

@@ -1,0 +1,8 @@
+from skdiffusion_label.classifier import TRUSTED_TYPES as TRUSTED_TYPES
+from skdiffusion_label.classifier import LRADiffusionClassifier as LRADiffusionClassifier
+from skdiffusion_label.classifier import LRADiffusionImageClassifier as LRADiffusionImageClassifier
+from skdiffusion_label.classifier import published_settings as published_settings
+from skdiffusion_label.cleaning import LabelCleaner as LabelCleaner
+from skdiffusion_label.embedding import CLIPEmbedder as CLIPEmbedder
+
+__version__: str
