@@ -1,7 +1,6 @@
 """The classifier: fit orders checks, retrieval, training and read-off."""
 
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,17 +16,9 @@ from skdiffusion_label._torch import (
 )
 from skdiffusion_label.classifier._callbacks import CallbackSupport, run_epochs
 from skdiffusion_label.classifier._chains import Chains, starting_noise
-from skdiffusion_label.classifier._features import (
-    draw_seed,
-    fit_condition,
-    read_rows,
-)
-from skdiffusion_label.classifier._judgement import (
-    conclude,
-    conclude_by_votes,
-    judge_anew,
-    judge_rows,
-)
+from skdiffusion_label.classifier._core import all_inputs, make_core
+from skdiffusion_label.classifier._features import draw_seed, read_rows
+from skdiffusion_label.classifier._judging import judge_core, judge_others
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
@@ -37,11 +28,11 @@ from skdiffusion_label.classifier._network import (
 from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor, row_fingerprints
 from skdiffusion_label.classifier._restoring import unchanged_on_error
 from skdiffusion_label.classifier._scaler import fit_scaler
+from skdiffusion_label.classifier._streams import map_rows
 from skdiffusion_label.classifier._training import (
     Training,
     best_temperature,
     early_stopping,
-    judge_by_halves,
     training_data,
     training_settings,
 )
@@ -316,7 +307,9 @@ class LRADiffusionClassifier(
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows, or whatever ``feature_extractor`` takes. Features are finite and lie
-            between -1e18 and 1e18: a larger number mostly stands for a missing one.
+            between -1e18 and 1e18: a larger number mostly stands for a missing one. In half, single
+            or double precision, or as bytes, they stay where they are, be it a ``numpy.memmap``. Of
+            more than 100,000 rows, judges learn from 50,000, and all others are new to them.
         y : array-like of shape (n_samples,)
             Given labels, right or wrong: strings, booleans or integers; None, NaN or pandas.NA
             where there is none. Such a row is treated as one of weight zero.
@@ -362,21 +355,21 @@ class LRADiffusionClassifier(
             self._scaler = fit_scaler(features, rows)
         self.feature_extractor_, self.classes_, self._network = extractor, rows.classes, network
         self._input_columns = None if joint is None else joint.columns
-        self._fingerprints = row_fingerprints(features)
-        standardized = self._scaler.transform(features)
+        (self._fingerprints,) = map_rows(row_fingerprints, features)
+        raw = None if joint is None else joint.inputs
+        core, sight = make_core(self, features, self._scaler, rows, raw, random_state)
+        self.prior_, inputs = sight.prior, all_inputs(features, core, sight, raw)
 
-        self.prior_, inputs = fit_condition(self, features, standardized, rows, joint, random_state)
         generator = make_generator(random_state)
-        retrieval, judged, self._judges, rows = self._judge(
-            features, inputs, rows, generator, random_state, device
-        )
-        self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
-        self.n_neighbors_ = retrieval.neighbors.shape[1]
+        judged, rows = self._judge(features, core, sight, rows, generator, random_state, device)
+        self._judges = judged.judges if self._joins_judges else None
+        self.neighbors_, self.retrieval_space_ = judged.neighbors, judged.space
+        self.n_neighbors_ = judged.neighbors.shape[1]
         self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels[:]
         self.transition_matrix_ = judged.pool.transition_matrix
         self.noise_evidence_ = judged.pool.evidence_of_noise
         self._local_noise, self.label_trust_ = judged.local_noise, judged.local_noise.trust
-        del retrieval, judged  # tables as large as that of the labels
+        del judged  # tables as large as that of the labels
 
         model = self._model_to_train(continues, joint, generator).to(device)
         self.initial_noise_ = starting_noise(self.n_draws, len(rows.classes), generator)
@@ -403,32 +396,20 @@ class LRADiffusionClassifier(
         """Whether the network joins the judges, instead of predicting alone."""
         return self.label_aggregation == "judges" and self.prediction_type == "logits"
 
-    def _judge(self, features, inputs, rows, generator, random_state, device):
+    def _judge(self, features, core, sight, rows, generator, random_state, device):
         """Let neighbors and models, and the network with them, judge the given labels.
 
-        Returns what retrieval found, what they say, who is to judge new rows beside the network or
-        None, and the rows to train on: judges of new rows weigh the classes in its place.
+        Returns :class:`Judged`, and the rows to train on: judges weigh the classes in the
+        network's place.
         """
-        seed = draw_seed(random_state)
-        standardized = inputs.condition[:, : features.shape[1]]
-        judge = partial(judge_rows, self, features, standardized, seed=seed)
-        models, retrieval, *judged = judge(rows)
-        if self.label_aggregation == "vote":
-            return retrieval, conclude_by_votes(retrieval, *judged, rows), None, rows
-        if not self._joins_judges:
-            return retrieval, conclude(*judged, rows), None, rows
-        alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
-
-        def conclude_from(others):
-            return conclude(*judge(others)[2:], others)
-
-        halves = inputs, conclude_from, alike, generator, device, n_earlier
-        of_network = judge_by_halves(self, self._network, *halves)
-        if of_network is None:  # too few rows
-            of_network = conclude(*judged, alike).truth
-        judgement, judges = judge_anew(models, retrieval, *judged, of_network, rows, seed)
-        return retrieval, judgement, judges, alike
+        randomness = draw_seed(random_state), generator
+        judged = judge_core(self, core, self._network, *randomness, device, n_earlier)
+        if core.positions is not None:
+            judged = judge_others(judged, core, features, sight, rows, self.label_aggregation)
+        if self._joins_judges:
+            rows = replace(rows, class_weight=np.ones_like(rows.class_weight))
+        return judged, rows
 
     def _model_to_train(self, continues, joint, generator):
         if continues:

@@ -20,11 +20,11 @@ from skdiffusion_label._torch import (
     usable_threads,
 )
 from skdiffusion_label.classifier._chains import Chains, last
-from skdiffusion_label.classifier._features import DTYPES, names_of
-from skdiffusion_label.classifier._inputs import DenoiserInputs
+from skdiffusion_label.classifier._features import checks_of, names_of
+from skdiffusion_label.classifier._inputs import Sight
 from skdiffusion_label.classifier._network import fitted_model
-from skdiffusion_label.classifier._prior import prior_mean
-from skdiffusion_label.classifier._validation import check_size
+from skdiffusion_label.classifier._streams import map_rows, numbers
+from skdiffusion_label.classifier._validation import check_numbers
 from skdiffusion_label.classifier._versions import VersionedState
 from skdiffusion_label.diffusion import draw_probabilities
 from skdiffusion_label.noise_model import posterior
@@ -37,10 +37,10 @@ _LEAST_PROBABILITY = 1e-4  # below which judges do not tell probabilities apart
 
 
 def row_fingerprints(features):
-    """Return each row's norm and a weighted sum of its entries, (n_samples, 2)."""
+    """Return each row's norm and a weighted sum of its entries, (n_samples, 2), as a tuple."""
     features = np.asarray(features, dtype=np.float64)
     weights = np.cos(np.arange(1, features.shape[1] + 1))
-    return np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1)
+    return (np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1),)
 
 
 class LabelDiffusionPredictor(VersionedState):
@@ -262,7 +262,8 @@ class LabelDiffusionPredictor(VersionedState):
         n_rows = len(self.neighbors_)
         if len(features) != n_rows:
             raise ValueError(f"X must be the {n_rows} training rows, got {len(features)} rows.")
-        moved = np.abs(row_fingerprints(features) - self._fingerprints)
+        (fingerprints,) = map_rows(row_fingerprints, features)
+        moved = np.abs(fingerprints - self._fingerprints)
         is_other = (moved > _SAME_ROW * self._fingerprints[:, :1]).any(axis=1)
         if is_other.any():
             raise ValueError(
@@ -276,13 +277,13 @@ class LabelDiffusionPredictor(VersionedState):
 
     def _extract_features(self, X):
         """Return validated features (n_samples, n_features) of ``X``."""
-        checks = {"dtype": DTYPES, "order": "C"}
         if self.feature_extractor_ is None:
-            features = validate_data(self, X, reset=False, **checks)
+            features = validate_data(self, X, reset=False, **checks_of(X))
         else:  # whose output has names or not as it is set when it is called
-            features = check_array(self.feature_extractor_.transform(X), **checks)
+            features = self.feature_extractor_.transform(X)
+            features = check_array(features, **checks_of(features))
             _check_n_features(self, features, reset=False)
-        check_size(features, names_of(self))
+        check_numbers(features, names_of(self))
         return features
 
     def _encoder_inputs(self, X):
@@ -292,13 +293,9 @@ class LabelDiffusionPredictor(VersionedState):
     def _read(self, X):
         """Validate rows and return their features, and what the denoiser sees of them."""
         raw = self._encoder_inputs(X)
-        features = self._extract_features(X)
-        condition = self._scaler.transform(features)
-        if self.prior_ is None:
-            return features, DenoiserInputs(condition, raw=raw)
+        features = numbers(self._extract_features(X))
         with limited_threads(self.n_jobs):
-            means = prior_mean(self.prior_, features, self.classes_)
-        return features, DenoiserInputs(np.hstack([condition, means]), means, raw)
+            return features, Sight(self._scaler, self.prior_, self.classes_).inputs(features, raw)
 
     def _joined(self, features, inputs, *stages):
         """Join what the network says of rows, once or more, with the judges, if there are any."""

@@ -39,12 +39,15 @@ class Retrieval:
         Probabilities of given labels, by space and number of neighbors.
     banks : dict of str to VoteBank
         To ask the neighbors about new rows, by space; empty if they were found elsewhere.
+    candidates : ndarray of shape (n_candidates,)
+        Indices of the rows that may be neighbors.
     """
 
     neighbors: np.ndarray
     space: str
     judgements: dict
     banks: dict
+    candidates: np.ndarray
 
     @property
     def votes(self):
@@ -138,7 +141,7 @@ def retrieve(
     voters = np.flatnonzero(has_vote)
     losses = {name: tables[-1].loss(voters) for name, tables in judgements.items()}
     space = min(losses, key=losses.get)
-    return Retrieval(found[space], space, judgements, banks)
+    return Retrieval(found[space], space, judgements, banks, np.flatnonzero(is_candidate))
 
 
 def check_neighbors(neighbors, n_samples):

@@ -203,6 +203,13 @@ def _of_own_group(groups, groups_in_order, order):
     return np.repeat(np.arange(len(groups)), counts), order[places]
 
 
+def largest(values, k):
+    """Return the columns of each row's ``k`` largest ``values``, an array, the largest first."""
+    rows_per_block = max(1, _CACHE_BYTES // values[:1].nbytes)
+    blocks = torch.from_numpy(values).split(rows_per_block)
+    return torch.cat([_largest(block, k) for block in blocks]).numpy()
+
+
 def _largest(values, k):
     """Return the columns of each row's ``k`` largest ``values`` (b, n), the largest first.
 

@@ -1,0 +1,33 @@
+"""Rows that stay where they are, on disk or in memory, and are read a block at a time."""
+
+import numpy as np
+
+# Blocks of one shape, as prediction takes them: a multiple of what judges and chains take at once.
+ROWS_AT_ONCE = 8_192
+# What is neither copied nor converted as a whole, beside single and double precision.
+SMALL_DTYPES = (np.float16, np.uint8)
+
+
+def numbers(block):
+    """Return rows in single precision, or in double if they are that already."""
+    block = np.asarray(block)
+    return block.astype(np.float32) if block.dtype in SMALL_DTYPES else block
+
+
+def map_rows(function, features, *columns):
+    """Return the arrays that ``function`` makes of blocks of rows, each as one of all rows.
+
+    ``function`` takes a block of ``features`` (n, d) and of each of ``columns`` (n, ...), and
+    returns a tuple of arrays with a row for each of theirs.
+    """
+    results = None
+    for first in range(0, len(features), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        parts = function(numbers(features[rows]), *(column[rows] for column in columns))
+        if results is None:
+            shapes = [(len(features), *part.shape[1:]) for part in parts]
+            dtypes = [part.dtype for part in parts]
+            results = tuple(map(np.empty, shapes, dtypes))
+        for result, part in zip(results, parts, strict=True):
+            result[rows] = part
+    return results
