@@ -26,6 +26,7 @@ from skdiffusion_label.classifier._network import (
     network_settings,
 )
 from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor, row_fingerprints
+from skdiffusion_label.classifier._progress import Progress
 from skdiffusion_label.classifier._restoring import unchanged_on_error
 from skdiffusion_label.classifier._scaler import fit_scaler
 from skdiffusion_label.classifier._streams import map_rows
@@ -44,6 +45,8 @@ from skdiffusion_label.diffusion import (
     TrainingState,
 )
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES
+
+_INDEX = ["fit", "transform", "set_params", "get_params"]  # methods of an index of neighbors
 
 
 class LRADiffusionClassifier(
@@ -70,8 +73,10 @@ class LRADiffusionClassifier(
         Where neighbors are looked up: in the features, in the features on one scale, or in the
         class probabilities of a linear model of the given labels. "auto" takes the last, and the
         one of the others whose neighbors foretell given labels better.
-    neighbors_algorithm : {"auto", "exact", "pynndescent"}, default="auto"
-        Exact search, approximate search, or whichever should be faster.
+    neighbors_algorithm : {"auto", "exact", "pynndescent"} or transformer, default="auto"
+        Exact search, approximate search, or whichever should be faster. Or an index of your own,
+        with the protocol of scikit-learn's ``KNeighborsTransformer``, of Euclidean distances: it
+        finds neighbors among all rows that judges learn from, and is not asked with ``groups``.
     label_aggregation : {"judges", "vote"}, default="judges"
         "judges": training labels are drawn from what neighbors, a linear model and forests say of
         the true label, weighed through the estimated noise, and the row's own label as far as the
@@ -133,7 +138,7 @@ class LRADiffusionClassifier(
         process takes one for all. Sums are rounded otherwise on more threads: probabilities move
         by about 1e-5.
     verbose : int, default=0
-        Print progress: the loss of each epoch.
+        Print progress: stages by name, with their time or the rest of it, and each epoch's loss.
 
     Attributes
     ----------
@@ -208,7 +213,7 @@ class LRADiffusionClassifier(
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "metric": [StrOptions({"cosine", "euclidean"})],
         "retrieval_space": [StrOptions({"auto", *RETRIEVAL_SPACES})],
-        "neighbors_algorithm": [StrOptions({"auto", "exact", "pynndescent"})],
+        "neighbors_algorithm": [StrOptions({"auto", "exact", "pynndescent"}), HasMethods(_INDEX)],
         "label_aggregation": [StrOptions({"judges", "vote"})],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "encoder": [StrOptions({"linear", "mlp"})],
@@ -361,14 +366,10 @@ class LRADiffusionClassifier(
         self.prior_, inputs = sight.prior, all_inputs(features, core, sight, raw)
 
         generator = make_generator(random_state)
-        judged, rows = self._judge(features, core, sight, rows, generator, random_state, device)
+        randomness, trained_by = (draw_seed(random_state), generator), (device, processes)
+        judged, rows = self._judge(features, core, sight, rows, randomness, trained_by)
         self._judges = judged.judges if self._joins_judges else None
-        self.neighbors_, self.retrieval_space_ = judged.neighbors, judged.space
-        self.n_neighbors_ = judged.neighbors.shape[1]
-        self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels[:]
-        self.transition_matrix_ = judged.pool.transition_matrix
-        self.noise_evidence_ = judged.pool.evidence_of_noise
-        self._local_noise, self.label_trust_ = judged.local_noise, judged.local_noise.trust
+        vars(self).update(judged.attributes())
         del judged  # tables as large as that of the labels
 
         model = self._model_to_train(continues, joint, generator).to(device)
@@ -396,17 +397,19 @@ class LRADiffusionClassifier(
         """Whether the network joins the judges, instead of predicting alone."""
         return self.label_aggregation == "judges" and self.prediction_type == "logits"
 
-    def _judge(self, features, core, sight, rows, generator, random_state, device):
+    def _judge(self, features, core, sight, rows, randomness, trained_by):
         """Let neighbors and models, and the network with them, judge the given labels.
 
         Returns :class:`Judged`, and the rows to train on: judges weigh the classes in the
         network's place.
         """
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
-        randomness = draw_seed(random_state), generator
-        judged = judge_core(self, core, self._network, *randomness, device, n_earlier)
+        device, processes = trained_by
+        progress = Progress(self.verbose and not processes.index)
+        judged = judge_core(self, core, self._network, *randomness, device, n_earlier, progress)
         if core.positions is not None:
-            judged = judge_others(judged, core, features, sight, rows, self.label_aggregation)
+            known = core, features, sight, rows
+            judged = judge_others(judged, *known, self.label_aggregation, progress)
         if self._joins_judges:
             rows = replace(rows, class_weight=np.ones_like(rows.class_weight))
         return judged, rows

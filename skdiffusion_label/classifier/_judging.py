@@ -62,8 +62,22 @@ class Judged:
     judges: Judges | None
     network: Chains | None
 
+    def attributes(self):
+        """Return what a classifier keeps of it, by name."""
+        return {
+            "neighbors_": self.neighbors,
+            "n_neighbors_": self.neighbors.shape[1],
+            "retrieval_space_": self.space,
+            "out_of_sample_proba_": self.truth,
+            "label_distributions_": self.labels[:],
+            "transition_matrix_": self.pool.transition_matrix,
+            "noise_evidence_": self.pool.evidence_of_noise,
+            "label_trust_": self.local_noise.trust,
+            "_local_noise": self.local_noise,
+        }
 
-def judge_core(estimator, core, network, seed, generator, device, n_earlier_epochs):
+
+def judge_core(estimator, core, network, seed, generator, device, n_earlier_epochs, progress):
     """Let neighbors and models, and the network if it joins them, judge the given labels.
 
     ``network`` are its settings. Returns :class:`Judged`.
@@ -71,7 +85,8 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
     features, inputs, rows = core.features, core.inputs, core.rows
     standardized = inputs.condition[:, : features.shape[1]]
     judge = partial(judge_rows, estimator, features, standardized, seed=seed)
-    models, retrieval, *judged = judge(rows)
+    with progress.stage("Models, neighbors and their pool"):
+        models, retrieval, *judged = judge(rows)
     has_others = core.positions is not None
     needed = retrieval.space if has_others else None
     judges = chains = None
@@ -82,7 +97,8 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
             return conclude(*judge(others)[2:], others)
 
         halves = inputs, conclude_from, alike, generator, device, n_earlier_epochs
-        of_network, chains = judge_by_halves(estimator, network, *halves)
+        with progress.stage("Networks of halves"):
+            of_network, chains = judge_by_halves(estimator, network, *halves)
         if of_network is None:  # too few rows
             of_network = conclude(*judged, alike).truth
         known = models, retrieval, *judged, of_network, rows, seed, needed
@@ -146,7 +162,7 @@ class Jury:
         return (np.concatenate(part)[: len(features)] for part in (truths, neighbors))
 
 
-def judge_others(judged, core, features, sight, rows, label_aggregation):
+def judge_others(judged, core, features, sight, rows, label_aggregation, progress):
     """Let those that the core has taught judge all other rows, which are new to them.
 
     Returns :class:`Judged` of all rows.
@@ -155,7 +171,9 @@ def judge_others(judged, core, features, sight, rows, label_aggregation):
     is_known[core.positions] = True
     candidates = core.positions[judged.candidates].astype(np.int32)
     jury = Jury(judged.judges.at_hand, judged.network, sight, judged.space, candidates)
-    truth, neighbors = map_rows(jury, features, is_known)
+    with progress.stage("Other rows"):
+        jury = progress.watched("Other rows", jury, len(features))
+        truth, neighbors = map_rows(jury, features, is_known)
     truth[core.positions] = judged.truth
     neighbors[core.positions] = core.positions[judged.neighbors]
     labels: Any = labels_to_draw(truth, rows, judged.pool, judged.local_noise)

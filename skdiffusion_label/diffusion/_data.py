@@ -41,13 +41,12 @@ class TrainingData:
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return features (b, d), and prior means (b, k) or None, of ``rows``."""
-        if self.read is not None:
+        if self.features is None:
+            assert self.read is not None
             return self.read(rows)
-        features, means = (
-            None if part is None else part.index_select(0, rows)
-            for part in (self.features, self.prior_mean)
-        )
-        return features, means
+        means = self.prior_mean
+        features = self.features.index_select(0, rows)
+        return features, None if means is None else means.index_select(0, rows)
 
 
 def shuffled(n: int, generator: Generator, block_size: int = 1) -> Tensor:

@@ -1,5 +1,6 @@
 """Many rows: judges learn from a part of them, and all others are new to these."""
 
+import re
 import tracemalloc
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_blobs
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsTransformer
 
 from skdiffusion_label import LRADiffusionClassifier, LRADiffusionImageClassifier
-from skdiffusion_label.classifier import _core, _scaler, _streams
+from skdiffusion_label.classifier import _core, _prediction, _progress, _scaler, _streams
 from skdiffusion_label.classifier._core import core_rows, draw_core
 from skdiffusion_label.classifier._validation import check_rows
 
@@ -22,7 +24,8 @@ def many(monkeypatch):
     monkeypatch.setattr(_core, "MANY_ROWS", 1_000)
     monkeypatch.setattr(_core, "_ROWS_OF_CORE", N_CORE)
     monkeypatch.setattr(_core, "_MIN_ROWS_OF_STRATUM", 30)
-    monkeypatch.setattr(_streams, "ROWS_AT_ONCE", 512)
+    for module in (_streams, _prediction):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 512)
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +184,57 @@ def test_very_many_rows_are_seen_less_often():
     clf = LRADiffusionClassifier()
     n_epochs = [training_settings(clf, n).n_epochs for n in (90_000, 100_000, 150_000, 10**6)]
     assert n_epochs == [3, 3, 2, 1]
+
+
+def test_probabilities_are_written_where_they_are_wanted(fast, data, many, tmp_path):
+    X, given, _ = data
+    clf = LRADiffusionClassifier(**fast).fit(X, given)
+    file = np.lib.format.open_memmap(tmp_path / "proba.npy", "w+", np.float32, (N_ROWS, 3))
+    assert clf.predict_proba(X, out=file) is file
+    assert_allclose(file, clf.predict_proba(X), atol=1e-7)
+    assert_array_equal(clf.predict_proba(X[600:]), clf.predict_proba(X)[600:])
+    assert_array_equal(clf.classes_[file.argmax(axis=1)], clf.predict(X))
+    with pytest.raises(ValueError, match=r"out must have shape \(1500, 3\), got \(3, 3\)"):
+        clf.predict_proba(X, out=np.zeros((3, 3)))
+
+
+def test_progress_names_its_stages(fast, data, many, monkeypatch, capsys):
+    X, given, _ = data
+    monkeypatch.setattr(_progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    LRADiffusionClassifier(**fast, verbose=1).fit(X, given)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == [
+        "Models, neighbors and their pool",
+        "Networks of halves",
+        "Other rows",
+    ]
+    assert re.fullmatch(r"Other rows: 34%, \d+ s left", lines[2])
+    assert re.fullmatch(r"Other rows: \d+\.\d s", lines[5])
+
+
+@pytest.mark.parametrize("n_rows", [700, N_ROWS])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_an_index_of_the_user_s_finds_what_exact_search_finds(n_rows, metric, fast, data, many):
+    X, given, y = data
+    params = {**fast, "metric": metric, "retrieval_space": "auto", "n_neighbors": "auto"}
+    exact = LRADiffusionClassifier(**params).fit(X[:n_rows], given[:n_rows])
+    index = KNeighborsTransformer(mode="distance", algorithm="kd_tree")
+    params["neighbors_algorithm"] = index
+    clf = LRADiffusionClassifier(**params).fit(X[:n_rows], given[:n_rows])
+    assert index.n_neighbors == 5 and not hasattr(index, "n_features_in_")
+    same = np.mean(
+        [len(set(a) & set(b)) for a, b in zip(clf.neighbors_, exact.neighbors_, strict=True)]
+    )
+    assert same > 0.99 * clf.n_neighbors_
+    assert_allclose(clf.predict_proba(X), exact.predict_proba(X), atol=0.02)
+    assert not (clf.neighbors_ == np.arange(n_rows)[:, None]).any()
+
+
+def test_an_index_that_finds_too_few_is_told_of(fast, data):
+    class Lazy(KNeighborsTransformer):
+        def transform(self, X):
+            return super().transform(X)[:, :3].tocsr()
+
+    X, given, _ = data
+    with pytest.raises(ValueError, match="neighbors_algorithm must find 11 neighbors of each row"):
+        LRADiffusionClassifier(**fast, neighbors_algorithm=Lazy()).fit(X, given)
