@@ -27,7 +27,7 @@ _PENALTY_OF_ROW, _PENALTY_OF_ALL = 1e-3, 2.0
 # tables, log losses are lower by .11 and .001 than with .02 of each row.
 _PENALTY_OF_START = 40.0
 _LEAST_LIKELY = 0.01  # of a noise model, below which its weights are not worth a second
-_NEGLIGIBLE = 1e-8  # the same, below which it moves no digit in single precision
+_NO_SHARE = 1e-7  # of a noise model, below which single precision does not see it
 _MAX_ITERATIONS = 60  # of L-BFGS
 _STRENGTHS = (0.5, 1.0)  # of the noise among the clearest rows: they may be more or less than clear
 _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries than there are labels
@@ -79,7 +79,7 @@ class Pool:
         return sum(
             share * _product(_log_truth(judgements, transition, of_joined), weights)
             for share, weights, transition in parts
-            if share > _NEGLIGIBLE
+            if share > _NO_SHARE
         )
 
 
