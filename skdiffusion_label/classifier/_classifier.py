@@ -154,12 +154,13 @@ class LRADiffusionClassifier(
         Number of neighbors.
     retrieval_space_ : str
         Where they were looked up; "given" if they came with ``fit``.
-    label_distributions_ : ndarray of shape (n_samples, n_classes), dtype=float32
+    label_distributions_ : ndarray or csr_array of shape (n_samples, n_classes), dtype=float32
         What training draws each row's label from: what the judges say of it, joined with its own
-        given label, or the vote.
-    out_of_sample_proba_ : ndarray of shape (n_samples, n_classes), dtype=float32
+        given label, or the vote. Of more than 100,000 rows and 50 classes a sparse array of the 20
+        classes that matter most to a row.
+    out_of_sample_proba_ : ndarray or csr_array of shape (n_samples, n_classes), dtype=float32
         What the judges, and the network if it joins them, say of each training row's true label
-        without its own given label.
+        without its own given label. Sparse as the labels are.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     noise_evidence_ : float

@@ -14,7 +14,7 @@ MANY_ROWS = 100_000
 # Rows: neighbors are sought among five thousand, trees see as many, the pool is fitted to less, and
 # the linear model has a few hundred rows for each feature.
 _ROWS_OF_CORE = 50_000
-_MIN_ROWS_OF_STRATUM = 130  # if there are as many: all candidates that a class may have
+_MIN_ROWS_OF_STRATUM = 130  # or an equal share of the core: all candidates that a class may have
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class Core:
 def draw_core(rows, random_state):
     """Draw positions of rows that stand for all, in order, or return None for all rows.
 
-    Given labels, verified or not, take part by their frequency, and each with at least 130 rows if
-    it has them. A group is drawn as a whole, so that no other row's group is known.
+    Given labels, verified or not, take part by their frequency, and each with at least 130 rows, or
+    an equal share of the core, if it has them. A group is drawn as a whole, so that no other row's
+    group is known.
     """
     n_rows = len(rows.y_codes)
     if n_rows <= MANY_ROWS or rows.neighbors is not None:
@@ -55,7 +56,8 @@ def draw_core(rows, random_state):
     strata = rows.strata[shuffled]
     sizes = np.bincount(strata)
     n_drawn = np.ceil(sizes * min(_ROWS_OF_CORE / len(shuffled), 1))
-    n_drawn = np.maximum(n_drawn, np.minimum(sizes, _MIN_ROWS_OF_STRATUM))
+    least = min(_MIN_ROWS_OF_STRATUM, _ROWS_OF_CORE // np.count_nonzero(sizes))
+    n_drawn = np.maximum(n_drawn, np.minimum(sizes, least))
     by_stratum = np.argsort(strata, kind="stable")
     rank = np.arange(len(shuffled)) - (np.cumsum(sizes) - sizes)[strata[by_stratum]]
     drawn = shuffled[by_stratum[rank < n_drawn[strata[by_stratum]]]]

@@ -3,10 +3,15 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_n_features, validate_data
 
 from skdiffusion_label.classifier._streams import SMALL_DTYPES
-from skdiffusion_label.classifier._validation import check_dense, check_numbers, check_rows
+from skdiffusion_label.classifier._validation import (
+    check_block,
+    check_dense,
+    check_numbers,
+    check_rows,
+)
 from skdiffusion_label.noise_model import filled_labels
 
 
@@ -19,6 +24,11 @@ def read_rows(estimator, X, y, told, continues, random_state):
     y, is_missing = filled_labels(y)
     told = {**told, "is_missing": is_missing, "random_state": random_state}
     checks = {"ensure_min_samples": 2, "reset": not continues}
+    if hasattr(X, "map_rows"):  # rows that are elsewhere, and checked there
+        rows = check_rows(estimator, X, y, **told)
+        _check_n_features(estimator, X, reset=not continues)
+        X.map_rows(check_block)
+        return None, X, rows
     if estimator.feature_extractor is None:
         features, y = validate_data(estimator, X, y, **checks, **checks_of(X))
         check_numbers(features, names_of(estimator))

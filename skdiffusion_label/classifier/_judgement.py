@@ -117,31 +117,31 @@ def conclude(judgements, pool, rows, of_network=None):
     truth = by_blocks(judged, *shape, out=of_network)
     labels = labels_of(**rows.labels)
     local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
-    return Judgement(pool, local_noise, truth, labels_to_draw(truth, rows, pool, local_noise))
+    found = Judgement(pool, local_noise, truth, None)
+
+    def labels_to_draw(some):
+        known = rows.y_codes[some], rows.weight[some], rows.verified[some]
+        return join_given(truth[some], *known, found)
+
+    return replace(found, labels=Table(labels_to_draw, shape))
 
 
-def labels_to_draw(truth, rows, pool, local_noise):
-    """Return P(true label | x, given label) of the rows of ``truth`` as a :class:`Table`."""
-    transition = pool.transition_matrix
-
-    def joined_with_given(some):
-        likelihood = local_noise.likelihood(truth[some], rows.y_codes[some], transition)
-        joined = posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
-        return with_verified(joined, rows.y_codes[some], rows.verified[some])
-
-    return Table(joined_with_given, truth.shape)
+def join_given(truth, y_codes, weight, verified, judged):
+    """Return P(true label | x, given label) of rows, by pool and local noise of ``judged``."""
+    likelihood = judged.local_noise.likelihood(truth, y_codes, judged.pool.transition_matrix)
+    joined = posterior(truth, np.where(weight[:, None] > 0, likelihood, 1))
+    return with_verified(joined, y_codes, verified)
 
 
 def conclude_by_votes(retrieval, judgements, pool, rows):
     """Return the :class:`Judgement` of the pool, with the published votes as labels."""
-    labels = published_labels(retrieval.votes, rows)
+    labels = published_labels(retrieval.votes, rows.y_codes, rows.weight, rows.verified)
     return replace(conclude(judgements, pool, rows), labels=labels)
 
 
-def published_labels(votes, rows):
+def published_labels(votes, y_codes, weight, verified):
     """Return what training draws labels from by the published rule."""
-    labels = vote_distributions(votes, rows.y_codes, rows.weight)
-    return with_verified(labels, rows.y_codes, rows.verified)
+    return with_verified(vote_distributions(votes, y_codes, weight), y_codes, verified)
 
 
 @dataclass(frozen=True)

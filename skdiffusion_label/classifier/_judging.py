@@ -13,13 +13,14 @@ from skdiffusion_label.classifier._judgement import (
     blocks_of_one_shape,
     conclude,
     conclude_by_votes,
+    join_given,
     judge_anew,
     judge_rows,
     judges_of_new_rows,
-    labels_to_draw,
     published_labels,
 )
 from skdiffusion_label.classifier._streams import map_rows
+from skdiffusion_label.classifier._tables import condensed, expanded
 from skdiffusion_label.classifier._training import judge_by_halves
 from skdiffusion_label.noise_model import LocalNoise, Pool
 from skdiffusion_label.retrieval import count_votes
@@ -141,8 +142,9 @@ class Jury:
     candidates: np.ndarray
 
     def __call__(self, features, is_known):
-        """Return P(true label | x), (n, n_classes), and neighbors; of known rows zeros."""
-        truth = np.zeros((len(features), len(self.judges.class_weight)), dtype=np.float32)
+        """Return P(true label | x), (n, n_classes), and neighbors; of known rows the uniform."""
+        n_classes = len(self.judges.class_weight)
+        truth = np.full((len(features), n_classes), 1 / n_classes, dtype=np.float32)
         numbers = self.judges.banks[self.space].numbers
         neighbors = np.zeros((len(features), numbers[-1]), dtype=self.candidates.dtype)
         if not is_known.all():
@@ -162,23 +164,48 @@ class Jury:
         return (np.concatenate(part)[: len(features)] for part in (truths, neighbors))
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What is kept of a block of rows: neighbors, true labels, and labels to draw from."""
+
+    jury: Jury
+    pool: Pool
+    local_noise: LocalNoise
+
+    def __call__(self, features, is_known, *given):
+        """Return arrays (n, ...) of a block of rows, of known rows whatever it is."""
+        truth, neighbors = self.jury(features, is_known)
+        return neighbors, *condensed(truth), *condensed(join_given(truth, *given, self))
+
+
 def judge_others(judged, core, features, sight, rows, label_aggregation, progress):
     """Let those that the core has taught judge all other rows, which are new to them.
 
-    Returns :class:`Judged` of all rows.
+    Returns :class:`Judged` of all rows. Tables of many classes are sparse.
     """
     is_known = np.zeros(len(rows.y_codes), dtype=bool)
     is_known[core.positions] = True
     candidates = core.positions[judged.candidates].astype(np.int32)
     jury = Jury(judged.judges.at_hand, judged.network, sight, judged.space, candidates)
+    verdict = Verdict(jury, judged.pool, judged.local_noise)
+    given = rows.y_codes, rows.weight, rows.verified
     with progress.stage("Other rows"):
-        jury = progress.watched("Other rows", jury, len(features))
-        truth, neighbors = map_rows(jury, features, is_known)
-    truth[core.positions] = judged.truth
+        told = progress.watched("Other rows", verdict, features)
+        neighbors, *tables = map_rows(told, features, is_known, *given)
     neighbors[core.positions] = core.positions[judged.neighbors]
-    labels: Any = labels_to_draw(truth, rows, judged.pool, judged.local_noise)
+    of_core = *map_rows(condensed, judged.truth), *map_rows(condensed, judged.labels)
+    for table, known in zip(tables, of_core, strict=True):
+        table[core.positions] = known
+    n_parts = len(tables) // 2
     if label_aggregation == "vote":
-        voters = neighbors[:, : judged.n_voters]
-        votes = count_votes(voters, rows.y_codes, truth.shape[1], rows.weight)
-        labels = published_labels(votes, rows)
+        tables[n_parts:] = map_rows(partial(_published, judged.n_voters, rows), neighbors, *given)
+    n_classes = len(rows.classes)
+    truth, labels = (expanded(parts, n_classes) for parts in (tables[:n_parts], tables[n_parts:]))
     return replace(judged, truth=truth, labels=labels, neighbors=neighbors)
+
+
+def _published(n_voters, rows, neighbors, *given):
+    """Return what is kept of the published vote of a block of ``neighbors``."""
+    n_classes = len(rows.classes)
+    votes = count_votes(neighbors[:, :n_voters], rows.y_codes, n_classes, rows.weight)
+    return condensed(published_labels(votes, *given))

@@ -19,8 +19,12 @@ class Progress:
         yield
         self._tell(f"{name}: {time.perf_counter() - start:.1f} s")
 
-    def watched(self, name, function, n_rows):
-        """Return ``function`` of blocks of rows, telling how many of ``n_rows`` are done."""
+    def watched(self, name, function, features):
+        """Return ``function`` of blocks of ``features``, telling how many are done if it is told.
+
+        Not of features that are elsewhere.
+        """
+        n_rows = len(features)
         start = last = time.perf_counter()
         n_done = 0
 
@@ -33,7 +37,8 @@ class Progress:
                 self._tell(f"{name}: {n_done / n_rows:.0%}, {rest:.0f} s left")
             return result
 
-        return watching if self.is_told else function
+        is_here = not hasattr(features, "map_rows")
+        return watching if self.is_told and is_here else function
 
     def _tell(self, message):
         if self.is_told:

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from skdiffusion_label._torch import limited_threads, to_tensor
 from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._inputs import StreamedInputs
 from skdiffusion_label.classifier._network import initial_model
+from skdiffusion_label.classifier._streams import read_at_once
 from skdiffusion_label.classifier._tables import by_blocks
 from skdiffusion_label.diffusion import (
     Processes,
@@ -28,7 +30,6 @@ _MIN_EPOCHS, _N_ROWS_SEEN = 3, 300_000  # many rows are seen more than once, ver
 # A few rows do not take minutes; a network that joins judges does not learn them by heart.
 _MAX_EPOCHS_ALONE, _MAX_EPOCHS_JOINING = 200, 40
 _MIN_ROWS_OF_CLASS_TO_HALVE = 4  # on average: a half of fewer hardly knows the classes
-_ROWS_SIDE_BY_SIDE = 64  # of a file, read together: tens of kilobytes
 _MAX_TEMPERATURE_ENTRIES = 200_000  # draws x classes x rows: a second, and one number to fit
 
 
@@ -73,22 +74,41 @@ def training_data(inputs, label_distributions, rows, device):
         trained = inputs if is_streamed else inputs.take(some)
     class_weight = balanced_class_weight(rows.class_weight, weight, label_distributions)
     features, means = (None, None) if is_streamed else (trained.condition, trained.prior_means)
+    if sparse.issparse(label_distributions):
+        label_distributions = SparseDistributions(label_distributions, device)
     arrays = features, label_distributions, weight, means, class_weight
     return TrainingData(
-        *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays),
+        *(_on_device(array, device) for array in arrays),
         load_inputs=None if raw is None else _loader(raw, device),
         read=_reader(inputs, some, device) if is_streamed else None,
-        block_size=_ROWS_SIDE_BY_SIDE if is_streamed else 1,
+        **(read_at_once(inputs.features) if is_streamed else {}),
     )
+
+
+class SparseDistributions:
+    """Distributions (n, n_classes) of which batches are made dense, in place of a tensor."""
+
+    def __init__(self, table, device):
+        self.table, self.device, self.shape = table, device, table.shape
+
+    def index_select(self, axis, rows):
+        """Return those of ``rows`` as a tensor."""
+        del axis  # the first
+        return torch.from_numpy(self.table[rows.cpu().numpy()].toarray()).to(self.device)
+
+
+def _on_device(array, device):
+    if array is None or isinstance(array, SparseDistributions):
+        return array
+    return to_tensor(array, torch.float32, device)
 
 
 def _reader(inputs, trained, device):
     def read(rows):
-        some = inputs.take(trained[rows.cpu().numpy()])
+        positions, places = np.unique(trained[rows.cpu().numpy()], return_inverse=True)
+        some = inputs.take(positions)
         parts = some.condition, some.prior_means
-        return tuple(
-            None if part is None else to_tensor(part, torch.float32, device) for part in parts
-        )
+        return tuple(_on_device(part if part is None else part[places], device) for part in parts)
 
     return read
 
@@ -304,6 +324,8 @@ def best_temperature(chains, inputs, label_distributions, rows, label_weighting,
     n_rows = max(_MAX_TEMPERATURE_ENTRIES // chains.initial_noise.size, 1)
     some_rows = np.sort(random_state.permutation(rows.trained)[:n_rows])
     distributions = label_distributions[some_rows]
+    if sparse.issparse(distributions):
+        distributions = distributions.toarray()
     given = rows.class_weight, rows.weight, label_distributions
     target = distributions * balanced_class_weight(*given)
     if label_weighting == "agreement":  # as training weighs the labels that it draws

@@ -229,6 +229,13 @@ def check_numbers(features, names=None):
     )
 
 
+def check_block(block):
+    """Raise unless a block of features is finite and of moderate size."""
+    _assert_finite(block)
+    check_numbers(block)
+    return ()
+
+
 def _assert_finite(block):
     assert_all_finite(block, input_name="X")
     return ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logsumexp, softmax
 from sklearn.base import clone
@@ -106,14 +107,19 @@ def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     final = last_step(fitted)
     return _beliefs(
         read.y_codes,
-        final.out_of_sample_proba_.astype(np.float64),
-        final.label_distributions_,
+        _dense(final.out_of_sample_proba_).astype(np.float64),
+        _dense(final.label_distributions_),
         final.transition_matrix_,
         final.noise_evidence_,
         read.is_taught,
         neighbors=final.neighbors_,
         estimator=fitted,
     )
+
+
+def _dense(table):
+    """Return a table of many classes, which a classifier of many rows keeps sparse, as an array."""
+    return table.toarray() if sparse.issparse(table) else table
 
 
 def beliefs_of_folds(

@@ -162,7 +162,7 @@ def train_denoiser(
     while state.n_epochs < settings.n_epochs:
         model.train()
         total = data.sample_weight.new_zeros(())
-        order = shuffled(len(data), generator, data.block_size).to(data.device)
+        order = shuffled(len(data), generator, data.block_size, data.rows_at_once).to(data.device)
         with _inputs_of_batches(data, order, n_batches, generator, processes) as inputs:
             batches = draw_batches(
                 data, order, n_batches, settings, model.schedule, generator, start
@@ -318,11 +318,12 @@ def _draw_some(
     tensors = order, distributions, y_codes, noise, t, weights
     sizes = [len(rows) for rows in batches]
     drawn = (tensor.split(sizes) for tensor in tensors)
+    read = data.batches(batches)
     for rows, distributions, y_codes, noise, t, weights in zip(*drawn, strict=True):
         if settings.label_weighting == "agreement":
             weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
         else:
             weights = weights / len(rows)
-        features, prior_mean = data.take(rows)
+        features, prior_mean = next(read)
         features = drop_features(features, settings.dropout, generator)
         yield distributions, y_codes, noise, t, features, weights, prior_mean

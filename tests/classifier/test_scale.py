@@ -10,8 +10,8 @@ from sklearn.datasets import make_blobs
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsTransformer
 
-from skdiffusion_label import LRADiffusionClassifier, LRADiffusionImageClassifier
-from skdiffusion_label.classifier import _core, _prediction, _progress, _scaler, _streams
+from skdiffusion_label import LabelCleaner, LRADiffusionClassifier, LRADiffusionImageClassifier
+from skdiffusion_label.classifier import _core, _prediction, _progress, _scaler, _streams, _tables
 from skdiffusion_label.classifier._core import core_rows, draw_core
 from skdiffusion_label.classifier._validation import check_rows
 
@@ -24,6 +24,8 @@ def many(monkeypatch):
     monkeypatch.setattr(_core, "MANY_ROWS", 1_000)
     monkeypatch.setattr(_core, "_ROWS_OF_CORE", N_CORE)
     monkeypatch.setattr(_core, "_MIN_ROWS_OF_STRATUM", 30)
+    monkeypatch.setattr(_streams, "_READ_AT_ONCE", 1_024)
+    monkeypatch.setattr(_streams, "_SIDE_BY_SIDE", 16)
     for module in (_streams, _prediction):
         monkeypatch.setattr(module, "ROWS_AT_ONCE", 512)
 
@@ -84,6 +86,7 @@ def test_rows_outside_the_core_are_judged_as_well_as_those_in_it(fast, data, man
     assert not (clf.neighbors_ == np.arange(N_ROWS)[:, None]).any()
     assert clf.neighbors_.dtype == np.int32
     assert_allclose(clf.out_of_sample_proba_.sum(axis=1), 1, rtol=1e-5)
+    assert clf.label_distributions_.dtype == clf.out_of_sample_proba_.dtype == np.float32
     assert clf.score(X, y) > 0.95
 
 
@@ -140,7 +143,7 @@ def test_features_are_not_copied(fast, many, monkeypatch):
     "options",
     [
         {"label_aggregation": "vote"},
-        {"prediction_type": "epsilon"},
+        {"prediction_type": "sample"},
         {"prior": GaussianNB()},
         {"n_iter_no_change": 3},
         {"retrieval_space": "auto", "metric": "cosine", "n_neighbors": "auto"},
@@ -238,3 +241,32 @@ def test_an_index_that_finds_too_few_is_told_of(fast, data):
     X, given, _ = data
     with pytest.raises(ValueError, match="neighbors_algorithm must find 11 neighbors of each row"):
         LRADiffusionClassifier(**fast, neighbors_algorithm=Lazy()).fit(X, given)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"label_aggregation": "vote"}, {"prediction_type": "sample"}]
+)
+def test_tables_of_many_rows_and_classes_keep_the_classes_that_matter(
+    options, fast, data, many, monkeypatch
+):
+    X, given, y = data
+    params = {**fast, "retrieval_space": "auto", "max_iter": 30, **options}
+    dense = LRADiffusionClassifier(**params).fit(X, given)
+    monkeypatch.setattr(_tables, "_MANY_CLASSES", 2)
+    monkeypatch.setattr(_tables, "_CLASSES_THAT_MATTER", 2)
+    clf = LRADiffusionClassifier(**params).fit(X, given)
+    for name in ("label_distributions_", "out_of_sample_proba_"):
+        table, expected = getattr(clf, name), getattr(dense, name)
+        assert table.dtype == np.float32 and table.nnz == 2 * N_ROWS and table.has_canonical_format
+        kept = expected * (table.toarray() > 0)
+        assert_allclose(kept.sum(axis=1), 1 - expected.min(axis=1), atol=1e-5)
+        assert_allclose(table.toarray(), kept / kept.sum(axis=1, keepdims=True), atol=1e-5)
+    assert clf.score(X, y) > 0.9
+
+
+def test_wrong_labels_are_found_in_sparse_tables(fast, data, many, monkeypatch):
+    monkeypatch.setattr(_tables, "_MANY_CLASSES", 2)
+    monkeypatch.setattr(_tables, "_CLASSES_THAT_MATTER", 2)
+    X, given, y = data
+    cleaner = LabelCleaner(LRADiffusionClassifier(**fast)).fit(X, given)
+    assert (cleaner.clean_labels_ == y).mean() > 0.95
