@@ -47,6 +47,7 @@ ALLOWED_IMPORTS = {
         "retrieval",
     },
     "cleaning": {"LRADiffusionClassifier", "noise_model"},
+    "dask": {"classifier", "cleaning"},
     "datasets": set(),
     "diffusion": {"_torch"},
     "embedding": {"_torch"},
@@ -74,6 +75,7 @@ ALLOWED_PACKAGES = {
     "_torch": ({"joblib", "numpy", "threadpoolctl", "torch"}, {"accelerate"}),
     "classifier": ({"joblib", "numpy", "scipy", "sklearn", "torch"}, set()),
     "cleaning": ({"numpy", "scipy", "sklearn"}, {"pandas"}),
+    "dask": ({"dask", "distributed", "numpy"}, set()),
     "datasets": ({"numpy", "sklearn"}, set()),
     "diffusion": ({"torch"}, set()),
     "embedding": (

@@ -444,7 +444,8 @@ def test_speed_and_scaling_tasks_have_the_sizes_asked_for(tmp_path):
     given, truth = task.draw(0)
     assert given.X_train.shape == (60, 8) and given.X_test.shape == (20, 8)
     names = [task.name for task in speed.scaling_tasks()]
-    assert names == ["scaling_1000", "scaling_10000", "scaling_100000", "scaling_300000"]
+    sizes = 1_000, 10_000, 100_000, 300_000, 1_000_000
+    assert names == [f"scaling_{n}" for n in sizes]
 
 
 # Reports

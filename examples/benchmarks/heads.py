@@ -99,7 +99,8 @@ class RetrievalVote(JudgesAlone):
         """Look up the rows' neighbors among the training rows."""
         judges = self.chosen_._judges
         log_proba, _ = judges.models.judge(self.chosen_._scaler.transform(X))
-        *_, votes = judges.banks["supervised"].vote(bhattacharyya_space(log_proba))
+        bank = judges.banks["supervised"]
+        *_, votes = bank.votes(bank.nearest(bhattacharyya_space(log_proba)))
         return deconvolved(votes.astype(np.float64), self.chosen_.transition_matrix_)
 
 

@@ -1,10 +1,13 @@
 """Measure a fit with many classes: ``python examples/benchmarks/memory.py --rows 100000``.
 
-What it adds to the process at its peak, over that with the data and a small fit behind it, in
-tables of rows by classes in single precision, as ``label_distributions_`` is one; and the seconds.
+Features are read from a file. What the fit adds to the process at its peak, over that with a small
+fit behind it, in tables of rows by classes in single precision, as ``label_distributions_`` is one
+up to 100,000 rows; and the seconds. Pages of the file that the system holds in memory count.
 """
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import numpy as np
 from child import Stopwatch, measured, run_in_child
@@ -12,22 +15,29 @@ from child import Stopwatch, measured, run_in_child
 from skdiffusion_label import LRADiffusionClassifier
 
 N_WARM_UP = 200  # rows of the small fit, which loads what every fit needs
+ROWS_AT_ONCE = 10_000  # that are drawn
 WRONG = 0.3  # share of labels that are drawn anew
 
 
-def fit_many_classes(n_rows, n_features, n_classes):
-    """Fit clusters of equal size, and return what it took."""
+def fit_many_classes(n_rows, n_features, n_classes, dtype="float32"):
+    """Fit clusters of equal size, whose features are in a file, and return what it took."""
     rng = np.random.default_rng(0)
     y = rng.permutation(np.arange(n_rows) % n_classes)
-    X = rng.normal(size=(n_classes, n_features)).astype(np.float32)[y]
-    X += 0.5 * rng.standard_normal(X.shape, dtype=np.float32)
-    y = np.where(rng.random(n_rows) < WRONG, rng.integers(n_classes, size=n_rows), y)
-    some = slice(N_WARM_UP)
-    LRADiffusionClassifier(max_iter=1, random_state=0).fit(X[some], y[some] % 3)
-    result, watch = {}, Stopwatch()
-    with measured(result):
-        clf = LRADiffusionClassifier(random_state=0).fit(X, y)
-    table_mb = clf.label_distributions_.nbytes / 2**20
+    centers = rng.normal(size=(n_classes, n_features)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "X.npy"
+        X = np.lib.format.open_memmap(path, "w+", dtype, (n_rows, n_features))
+        for first in range(0, n_rows, ROWS_AT_ONCE):
+            rows = slice(first, first + ROWS_AT_ONCE)
+            noise = rng.standard_normal((len(y[rows]), n_features), dtype=np.float32)
+            X[rows] = centers[y[rows]] + 0.5 * noise
+        y = np.where(rng.random(n_rows) < WRONG, rng.integers(n_classes, size=n_rows), y)
+        some = slice(N_WARM_UP)
+        LRADiffusionClassifier(max_iter=1, random_state=0).fit(X[some], y[some] % 3)
+        result, watch = {}, Stopwatch()
+        with measured(result):
+            LRADiffusionClassifier(random_state=0).fit(np.load(path, mmap_mode="r"), y)
+    table_mb = 4 * n_rows * n_classes / 2**20
     tables = result["peak_memory_mb"] / table_mb
     return {**result, "fit_seconds": watch.lap(), "table_mb": table_mb, "tables": tables}
 
@@ -38,9 +48,10 @@ def main():
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--features", type=int, default=32)
     parser.add_argument("--classes", type=int, default=500)
+    parser.add_argument("--dtype", default="float32", choices=("float16", "float32", "float64"))
     arguments = parser.parse_args()
     sizes = arguments.rows, arguments.features, arguments.classes
-    result = run_in_child(fit_many_classes, *sizes)
+    result = run_in_child(fit_many_classes, *sizes, arguments.dtype)
     if result["status"] != "ok":
         raise SystemExit(result["error"])
     print("{} rows, {} features, {} classes:".format(*sizes))

@@ -23,7 +23,7 @@ from skdiffusion_label.diffusion import (
 )
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
 
-SCALING_ROWS = (1_000, 10_000, 100_000, 300_000)
+SCALING_ROWS = (1_000, 10_000, 100_000, 300_000, 1_000_000)
 N_EPOCHS = 3
 
 

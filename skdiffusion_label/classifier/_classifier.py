@@ -1,7 +1,6 @@
 """The classifier: fit orders checks, retrieval, training and read-off."""
 
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,18 +16,9 @@ from skdiffusion_label._torch import (
 )
 from skdiffusion_label.classifier._callbacks import CallbackSupport, run_epochs
 from skdiffusion_label.classifier._chains import Chains, starting_noise
-from skdiffusion_label.classifier._features import (
-    draw_seed,
-    fit_condition,
-    read_rows,
-)
-from skdiffusion_label.classifier._judgement import (
-    conclude,
-    conclude_by_votes,
-    foretold,
-    judge_anew,
-    judge_rows,
-)
+from skdiffusion_label.classifier._core import all_inputs, make_core
+from skdiffusion_label.classifier._features import draw_seed, read_rows
+from skdiffusion_label.classifier._judging import judge_core, judge_others
 from skdiffusion_label.classifier._network import (
     fitted_model,
     fitted_weights,
@@ -36,13 +26,14 @@ from skdiffusion_label.classifier._network import (
     network_settings,
 )
 from skdiffusion_label.classifier._prediction import LabelDiffusionPredictor, row_fingerprints
+from skdiffusion_label.classifier._progress import Progress
 from skdiffusion_label.classifier._restoring import unchanged_on_error
 from skdiffusion_label.classifier._scaler import fit_scaler
+from skdiffusion_label.classifier._streams import map_rows
 from skdiffusion_label.classifier._training import (
     Training,
     best_temperature,
     early_stopping,
-    judge_by_halves,
     training_data,
     training_settings,
 )
@@ -54,6 +45,8 @@ from skdiffusion_label.diffusion import (
     TrainingState,
 )
 from skdiffusion_label.retrieval import RETRIEVAL_SPACES
+
+_INDEX = ["fit", "transform", "set_params", "get_params"]  # methods of an index of neighbors
 
 
 class LRADiffusionClassifier(
@@ -80,8 +73,10 @@ class LRADiffusionClassifier(
         Where neighbors are looked up: in the features, in the features on one scale, or in the
         class probabilities of a linear model of the given labels. "auto" takes the last, and the
         one of the others whose neighbors foretell given labels better.
-    neighbors_algorithm : {"auto", "exact", "pynndescent"}, default="auto"
-        Exact search, approximate search, or whichever should be faster.
+    neighbors_algorithm : {"auto", "exact", "pynndescent"} or transformer, default="auto"
+        Exact search, approximate search, or whichever should be faster. Or an index of your own,
+        with the protocol of scikit-learn's ``KNeighborsTransformer``, of Euclidean distances: it
+        finds neighbors among all rows that judges learn from, and is not asked with ``groups``.
     label_aggregation : {"judges", "vote"}, default="judges"
         "judges": training labels are drawn from what neighbors, a linear model and forests say of
         the true label, weighed through the estimated noise, and the row's own label as far as the
@@ -143,7 +138,7 @@ class LRADiffusionClassifier(
         process takes one for all. Sums are rounded otherwise on more threads: probabilities move
         by about 1e-5.
     verbose : int, default=0
-        Print progress: the loss of each epoch.
+        Print progress: stages by name, with their time or the rest of it, and each epoch's loss.
 
     Attributes
     ----------
@@ -159,12 +154,13 @@ class LRADiffusionClassifier(
         Number of neighbors.
     retrieval_space_ : str
         Where they were looked up; "given" if they came with ``fit``.
-    label_distributions_ : ndarray of shape (n_samples, n_classes), dtype=float32
+    label_distributions_ : ndarray or csr_array of shape (n_samples, n_classes), dtype=float32
         What training draws each row's label from: what the judges say of it, joined with its own
-        given label, or the vote.
-    out_of_sample_proba_ : ndarray of shape (n_samples, n_classes), dtype=float32
+        given label, or the vote. Of more than 100,000 rows and 50 classes a sparse array of the 20
+        classes that matter most to a row.
+    out_of_sample_proba_ : ndarray or csr_array of shape (n_samples, n_classes), dtype=float32
         What the judges, and the network if it joins them, say of each training row's true label
-        without its own given label.
+        without its own given label. Sparse as the labels are.
     transition_matrix_ : ndarray of shape (n_classes, n_classes)
         Estimate of P(given label = column | true label = row).
     noise_evidence_ : float
@@ -218,7 +214,7 @@ class LRADiffusionClassifier(
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "metric": [StrOptions({"cosine", "euclidean"})],
         "retrieval_space": [StrOptions({"auto", *RETRIEVAL_SPACES})],
-        "neighbors_algorithm": [StrOptions({"auto", "exact", "pynndescent"})],
+        "neighbors_algorithm": [StrOptions({"auto", "exact", "pynndescent"}), HasMethods(_INDEX)],
         "label_aggregation": [StrOptions({"judges", "vote"})],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "encoder": [StrOptions({"linear", "mlp"})],
@@ -317,7 +313,9 @@ class LRADiffusionClassifier(
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows, or whatever ``feature_extractor`` takes. Features are finite and lie
-            between -1e18 and 1e18: a larger number mostly stands for a missing one.
+            between -1e18 and 1e18: a larger number mostly stands for a missing one. In half, single
+            or double precision, or as bytes, they stay where they are, be it a ``numpy.memmap``. Of
+            more than 100,000 rows, judges learn from 50,000, and all others are new to them.
         y : array-like of shape (n_samples,)
             Given labels, right or wrong: strings, booleans or integers; None, NaN or pandas.NA
             where there is none. Such a row is treated as one of weight zero.
@@ -363,21 +361,17 @@ class LRADiffusionClassifier(
             self._scaler = fit_scaler(features, rows)
         self.feature_extractor_, self.classes_, self._network = extractor, rows.classes, network
         self._input_columns = None if joint is None else joint.columns
-        self._fingerprints = row_fingerprints(features)
-        standardized = self._scaler.transform(features)
+        (self._fingerprints,) = map_rows(row_fingerprints, features)
+        raw = None if joint is None else joint.inputs
+        core, sight = make_core(self, features, self._scaler, rows, raw, random_state)
+        self.prior_, inputs = sight.prior, all_inputs(features, core, sight, raw)
 
-        self.prior_, inputs = fit_condition(self, features, standardized, rows, joint, random_state)
         generator = make_generator(random_state)
-        retrieval, judged, self._judges, rows = self._judge(
-            features, inputs, rows, generator, random_state, device
-        )
-        self.neighbors_, self.retrieval_space_ = retrieval.neighbors, retrieval.space
-        self.n_neighbors_ = retrieval.neighbors.shape[1]
-        self.out_of_sample_proba_, self.label_distributions_ = judged.truth, judged.labels[:]
-        self.transition_matrix_ = judged.pool.transition_matrix
-        self.noise_evidence_ = judged.pool.evidence_of_noise
-        self._local_noise, self.label_trust_ = judged.local_noise, judged.local_noise.trust
-        del retrieval, judged  # tables as large as that of the labels
+        randomness, trained_by = (draw_seed(random_state), generator), (device, processes)
+        judged, rows = self._judge(features, core, sight, rows, randomness, trained_by)
+        self._judges = judged.judges if self._joins_judges else None
+        vars(self).update(judged.attributes())
+        del judged  # tables as large as that of the labels
 
         model = self._model_to_train(continues, joint, generator).to(device)
         self.initial_noise_ = starting_noise(self.n_draws, len(rows.classes), generator)
@@ -404,32 +398,22 @@ class LRADiffusionClassifier(
         """Whether the network joins the judges, instead of predicting alone."""
         return self.label_aggregation == "judges" and self.prediction_type == "logits"
 
-    def _judge(self, features, inputs, rows, generator, random_state, device):
+    def _judge(self, features, core, sight, rows, randomness, trained_by):
         """Let neighbors and models, and the network with them, judge the given labels.
 
-        Returns what retrieval found, what they say, who is to judge new rows beside the network or
-        None, and the rows to train on: judges of new rows weigh the classes in its place.
+        Returns :class:`Judged`, and the rows to train on: judges weigh the classes in the
+        network's place.
         """
-        seed = draw_seed(random_state)
-        standardized = inputs.condition[:, : features.shape[1]]
-        judge = partial(judge_rows, self, features, standardized, seed=seed)
-        models, retrieval, judgements, pool = judge(rows)
-        if self.label_aggregation == "vote":
-            return retrieval, conclude_by_votes(retrieval, judgements, pool, rows), None, rows
-        if not self._joins_judges:
-            return retrieval, conclude(judgements, pool, rows), None, rows
-        alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
-
-        def judge_half(half):
-            *_, judgements, pool = judge(half)
-            return conclude(judgements, pool, half).labels, foretold(judgements)
-
-        halves = inputs, judge_half, alike, generator, device, n_earlier
-        by_half = judge_by_halves(self, self._network, *halves)
-        found = models, retrieval, judgements, pool
-        judgement, judges = judge_anew(*found, *by_half, rows, seed)
-        return retrieval, judgement, judges, alike
+        device, processes = trained_by
+        progress = Progress(self.verbose and not processes.index)
+        judged = judge_core(self, core, self._network, *randomness, device, n_earlier, progress)
+        if core.positions is not None:
+            known = core, features, sight, rows
+            judged = judge_others(judged, *known, self.label_aggregation, progress)
+        if self._joins_judges:
+            rows = replace(rows, class_weight=np.ones_like(rows.class_weight))
+        return judged, rows
 
     def _model_to_train(self, continues, joint, generator):
         if continues:

@@ -1,16 +1,18 @@
-"""From what ``fit`` is given to features, and to what the denoiser sees of the rows."""
+"""From what ``fit`` is given to features."""
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_n_features, validate_data
 
-from skdiffusion_label.classifier._inputs import DenoiserInputs
-from skdiffusion_label.classifier._prior import fit_prior
-from skdiffusion_label.classifier._validation import check_dense, check_rows, check_size
+from skdiffusion_label.classifier._streams import SMALL_DTYPES
+from skdiffusion_label.classifier._validation import (
+    check_block,
+    check_dense,
+    check_numbers,
+    check_rows,
+)
 from skdiffusion_label.noise_model import filled_labels
-
-DTYPES = [np.float64, np.float32]
 
 
 def read_rows(estimator, X, y, told, continues, random_state):
@@ -21,10 +23,15 @@ def read_rows(estimator, X, y, told, continues, random_state):
     """
     y, is_missing = filled_labels(y)
     told = {**told, "is_missing": is_missing, "random_state": random_state}
-    checks = {"dtype": DTYPES, "order": "C", "ensure_min_samples": 2, "reset": not continues}
+    checks = {"ensure_min_samples": 2, "reset": not continues}
+    if hasattr(X, "map_rows"):  # rows that are elsewhere, and checked there
+        rows = check_rows(estimator, X, y, **told)
+        _check_n_features(estimator, X, reset=not continues)
+        X.map_rows(check_block)
+        return None, X, rows
     if estimator.feature_extractor is None:
-        features, y = validate_data(estimator, X, y, **checks)
-        check_size(features, names_of(estimator))
+        features, y = validate_data(estimator, X, y, **checks, **checks_of(X))
+        check_numbers(features, names_of(estimator))
         rows = check_rows(estimator, features, y, **told)
         return None, features, rows
     rows = check_rows(estimator, X, y, **told)
@@ -33,8 +40,9 @@ def read_rows(estimator, X, y, told, continues, random_state):
         features = extractor.transform(X)
     else:
         extractor, features = _fit_extractor(clone(estimator.feature_extractor), X, y, is_missing)
+    checks |= checks_of(features)
     features, _ = validate_data(estimator, check_dense(features), y, **checks)
-    check_size(features, names_of(estimator))
+    check_numbers(features, names_of(estimator))
     return extractor, features, rows
 
 
@@ -49,6 +57,13 @@ def _fit_extractor(extractor, X, y, is_missing):
     return extractor, extractor.fit(X, y).transform(X)
 
 
+def checks_of(X):
+    """Return what scikit-learn is to check of rows, by name: what is small stays as it is."""
+    is_half = getattr(X, "dtype", None) == np.float16
+    dtypes = [np.float64, np.float32, *SMALL_DTYPES]
+    return {"dtype": dtypes, "order": "C", "ensure_all_finite": not is_half}
+
+
 def names_of(estimator):
     """Return the names of the features, or None."""
     return getattr(estimator, "feature_names_in_", None)
@@ -57,14 +72,3 @@ def names_of(estimator):
 def draw_seed(random_state):
     """Return a seed drawn from a ``RandomState``."""
     return int(random_state.randint(np.iinfo(np.int32).max))
-
-
-def fit_condition(estimator, features, standardized, rows, joint, random_state):
-    """Return the fitted prior or None, and what the denoiser sees of the training rows."""
-    raw = None if joint is None else joint.inputs
-    if estimator.prior is None:
-        return None, DenoiserInputs(standardized, raw=raw)
-    y = rows.classes[rows.y_codes]
-    known = features, y, rows.weight, rows.classes
-    prior, means = fit_prior(estimator.prior, *known, random_state, rows.groups)
-    return prior, DenoiserInputs(np.hstack([standardized, means]), means, raw)

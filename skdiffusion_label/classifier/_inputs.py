@@ -1,10 +1,14 @@
 """What the denoiser is given of rows: features, prior means, and an encoder's own inputs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skdiffusion_label.classifier._encoder_inputs import EncoderInputs
+from skdiffusion_label.classifier._prior import prior_mean
+from skdiffusion_label.classifier._scaler import Scaler
+from skdiffusion_label.classifier._streams import numbers
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,47 @@ class DenoiserInputs:
         """Return what tells these rows from others, for the name of a checkpoint."""
         raw = None if self.raw is None else self.raw.identity()
         return self.condition, self.prior_means, raw
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How the denoiser sees features: on one scale, and with a fitted prior's guess, if any."""
+
+    scaler: Scaler
+    prior: Any = None
+    classes: np.ndarray | None = None
+
+    def inputs(self, features, raw=None):
+        """Return :class:`DenoiserInputs` of features (n, n_features)."""
+        condition = self.scaler.transform(features)
+        if self.prior is None:
+            return DenoiserInputs(condition, raw=raw)
+        means = prior_mean(self.prior, features, self.classes)
+        return DenoiserInputs(np.hstack([condition, means]), means, raw)
+
+
+@dataclass(frozen=True)
+class StreamedInputs:
+    """:class:`DenoiserInputs` of rows that stay where they are, made when they are asked for."""
+
+    features: Any
+    scaler: Scaler
+    prior_means: np.ndarray | None = None
+    raw: EncoderInputs | None = None
+
+    def __len__(self):
+        return len(self.features)
+
+    def take(self, rows):
+        """Return :class:`DenoiserInputs` of ``rows``, a slice or an array of indices."""
+        raw = None if self.raw is None else self.raw.take(rows)
+        condition = self.scaler.transform(numbers(self.features[rows]))
+        if self.prior_means is None:
+            return DenoiserInputs(condition, raw=raw)
+        means = self.prior_means[rows]
+        return DenoiserInputs(np.hstack([condition, means]), means, raw)
+
+    def identity(self):
+        """Return what tells these rows from others, for the name of a checkpoint."""
+        raw = None if self.raw is None else self.raw.identity()
+        return self.features, vars(self.scaler), self.prior_means, raw

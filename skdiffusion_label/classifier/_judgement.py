@@ -75,7 +75,7 @@ def judge_rows(estimator, features, standardized, rows, seed):
         metric=estimator.metric,
         space=estimator.retrieval_space,
         algorithm=estimator.neighbors_algorithm,
-        sample_weight=rows.weight,
+        sample_weight=rows.vote_weight,
         neighbors=rows.neighbors,
         groups=rows.groups,
         random_state=seed,
@@ -96,7 +96,15 @@ def foretold(judgements):
 
 
 def judge_anew(
-    models, retrieval, judgements, pool, of_network, foretold_by_half, rows, random_state
+    models,
+    retrieval,
+    judgements,
+    pool,
+    of_network,
+    foretold_by_half,
+    rows,
+    random_state,
+    needed=None,
 ):
     """Let a network that has not seen the rows' labels join the judges.
 
@@ -116,7 +124,9 @@ def judge_anew(
         pool = limited_by_learning_curve(pool, *curve, **rows.labels)
     given = {**rows.labels, "random_state": random_state}
     pool = join_judge(pool, judgements, of_network, **given)
-    judges = _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given)
+    judges = judges_of_new_rows(
+        models, retrieval, judgements, pool, rows, of_network, given, needed
+    )
     return conclude(judgements, pool, rows, of_network), judges
 
 
@@ -132,20 +142,31 @@ def conclude(judgements, pool, rows, of_network=None):
     truth = by_blocks(judged, *shape, out=of_network)
     labels = labels_of(**rows.labels)
     local_noise = fit_local_noise(truth, labels.given, transition, labels.noisy_weight)
+    found = Judgement(pool, local_noise, truth, None)
 
-    def joined_with_given(some):
-        likelihood = local_noise.likelihood(truth[some], rows.y_codes[some], transition)
-        joined = posterior(truth[some], np.where(rows.weight[some, None] > 0, likelihood, 1))
-        return with_verified(joined, rows.y_codes[some], rows.verified[some])
+    def labels_to_draw(some):
+        known = rows.y_codes[some], rows.weight[some], rows.verified[some]
+        return join_given(truth[some], *known, found)
 
-    return Judgement(pool, local_noise, truth, Table(joined_with_given, shape))
+    return replace(found, labels=Table(labels_to_draw, shape))
+
+
+def join_given(truth, y_codes, weight, verified, judged):
+    """Return P(true label | x, given label) of rows, by pool and local noise of ``judged``."""
+    likelihood = judged.local_noise.likelihood(truth, y_codes, judged.pool.transition_matrix)
+    joined = posterior(truth, np.where(weight[:, None] > 0, likelihood, 1))
+    return with_verified(joined, y_codes, verified)
 
 
 def conclude_by_votes(retrieval, judgements, pool, rows):
     """Return the :class:`Judgement` of the pool, with the published votes as labels."""
-    labels = vote_distributions(retrieval.votes, rows.y_codes, rows.weight)
-    labels = with_verified(labels, rows.y_codes, rows.verified)
+    labels = published_labels(retrieval.votes, rows.y_codes, rows.weight, rows.verified)
     return replace(conclude(judgements, pool, rows), labels=labels)
+
+
+def published_labels(votes, y_codes, weight, verified):
+    """Return what training draws labels from by the published rule."""
+    return with_verified(vote_distributions(votes, y_codes, weight), y_codes, verified)
 
 
 @dataclass(frozen=True)
@@ -168,30 +189,45 @@ class Judges:
     pool: Pool
     class_weight: np.ndarray
 
+    @property
+    def at_hand(self):
+        """The same with the points of its banks made, for several calls."""
+        return replace(self, banks={n: bank.at_hand() for n, bank in self.banks.items()})
+
     def truth(self, features, standardized, *of_network):
         """Return P(true label | x), (n_samples, n_classes), of each of ``of_network``.
 
         Those are what the network says of it. The judges are asked once.
         """
-        judges = replace(self, banks={n: bank.at_hand() for n, bank in self.banks.items()})
-        blocks = []
-        for first in range(0, len(features), _ROWS_PER_BLOCK):
-            rows = slice(first, first + _ROWS_PER_BLOCK)
-            parts = (_filled_up(part[rows]) for part in (features, standardized, *of_network))
-            blocks.append(judges._truth(*parts))
+        judges = self.at_hand
+        blocks = [
+            judges._truth(*parts)
+            for parts in blocks_of_one_shape(features, standardized, *of_network)
+        ]
         return [np.concatenate(part)[: len(features)] for part in zip(*blocks, strict=True)]
 
     def _truth(self, features, standardized, *of_network):
+        judgements, _ = self.ask(features, standardized)
+        weighted = [self.pool.truth(judgements, each) * self.class_weight for each in of_network]
+        return [each / each.sum(axis=1, keepdims=True) for each in weighted]
+
+    def ask(self, features, standardized):
+        """Return what all but the network say of a block of rows, and their neighbors by space."""
         log_proba, of_forests = self.models.judge(standardized)
         points = {
             "features": features,
             "standardized": standardized,
             "supervised": bhattacharyya_space(log_proba),
         }
-        votes = [vote for name, bank in self.banks.items() for vote in bank.vote(points[name])]
-        judgements = np.stack([*votes, np.exp(log_proba), *of_forests])
-        weighted = [self.pool.truth(judgements, each) * self.class_weight for each in of_network]
-        return [each / each.sum(axis=1, keepdims=True) for each in weighted]
+        nearest = {name: bank.nearest(points[name]) for name, bank in self.banks.items()}
+        votes = [vote for name, bank in self.banks.items() for vote in bank.votes(nearest[name])]
+        return np.stack([*votes, np.exp(log_proba), *of_forests]), nearest
+
+
+def blocks_of_one_shape(*parts):
+    """Yield blocks of rows of each of ``parts``, the last one filled up with zeros."""
+    for first in range(0, len(parts[0]), _ROWS_PER_BLOCK):
+        yield [_filled_up(part[first : first + _ROWS_PER_BLOCK]) for part in parts]
 
 
 def _filled_up(block):
@@ -200,25 +236,32 @@ def _filled_up(block):
     return filled
 
 
-def _judges_of_new_rows(models, retrieval, judgements, pool, of_network, rows, given):
+def judges_of_new_rows(
+    models, retrieval, judgements, pool, rows, of_network=None, given=None, needed=None
+):
     """Return :class:`Judges` of those that can be asked about new rows and have something to say.
 
-    Neighbors that were found elsewhere cannot; the pool is then fitted without them.
+    Neighbors that were found elsewhere cannot; the pool is then fitted without them. Those of the
+    space ``needed`` are to be known, whatever their votes weigh. ``given`` are the labels by name,
+    and the seed; the last judge is the network, if there is ``of_network``.
     """
     banks = retrieval.banks
     if not banks:
         n_votes = sum(map(len, retrieval.judgements.values()))
         judgements = judgements[n_votes:]
         pool = join_judge(fit_pool(judgements, **given), judgements, of_network, **given)
+    n_networks = 0 if of_network is None else 1
     is_heard = pool.weights[pool.likely > 0].max(axis=0) > _LEAST_WEIGHT
     first = 0
     for name, bank in list(banks.items()):
         votes = slice(first, first + len(bank.numbers))
-        is_heard[votes] = is_heard[votes].any()
+        is_heard[votes] = is_heard[votes].any() or name == needed
         if not is_heard[votes].any():
             banks = {other: banks[other] for other in banks if other != name}
         first = votes.stop
-    is_heard[[first, -1]] = True  # the linear model makes a space, and the network is there anyway
-    forests = tuple(itertools.compress(models.forests, is_heard[first + 1 : -1]))
+    is_heard[first] = True  # the linear model makes a space
+    last = len(is_heard) - n_networks
+    is_heard[last:] = True  # and the network is there anyway
+    forests = tuple(itertools.compress(models.forests, is_heard[first + 1 : last]))
     pool = replace(pool, weights=pool.weights[:, is_heard])
     return Judges(banks, replace(models, forests=forests), pool, rows.class_weight)

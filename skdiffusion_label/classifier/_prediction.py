@@ -20,11 +20,11 @@ from skdiffusion_label._torch import (
     usable_threads,
 )
 from skdiffusion_label.classifier._chains import Chains, last
-from skdiffusion_label.classifier._features import DTYPES, names_of
-from skdiffusion_label.classifier._inputs import DenoiserInputs
+from skdiffusion_label.classifier._features import checks_of, names_of
+from skdiffusion_label.classifier._inputs import Sight
 from skdiffusion_label.classifier._network import fitted_model
-from skdiffusion_label.classifier._prior import prior_mean
-from skdiffusion_label.classifier._validation import check_size
+from skdiffusion_label.classifier._streams import ROWS_AT_ONCE, map_rows, numbers
+from skdiffusion_label.classifier._validation import check_numbers
 from skdiffusion_label.classifier._versions import VersionedState
 from skdiffusion_label.diffusion import draw_probabilities
 from skdiffusion_label.noise_model import posterior
@@ -37,10 +37,10 @@ _LEAST_PROBABILITY = 1e-4  # below which judges do not tell probabilities apart
 
 
 def row_fingerprints(features):
-    """Return each row's norm and a weighted sum of its entries, (n_samples, 2)."""
+    """Return each row's norm and a weighted sum of its entries, (n_samples, 2), as a tuple."""
     features = np.asarray(features, dtype=np.float64)
     weights = np.cos(np.arange(1, features.shape[1] + 1))
-    return np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1)
+    return (np.stack([np.linalg.norm(features, axis=1), features @ weights], axis=1),)
 
 
 class LabelDiffusionPredictor(VersionedState):
@@ -59,28 +59,58 @@ class LabelDiffusionPredictor(VersionedState):
         ndarray of shape (n_samples,)
             Labels as they were given to ``fit``.
         """
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
+        check_is_fitted(self)
+        with usable_threads():
+            _, blocks = self._proba_of_blocks(X)
+            codes = [proba.argmax(axis=1) for _, proba in blocks]
+        return self.classes_[np.concatenate(codes)]
 
     @usable_threads()
-    def predict_proba(self, X):
+    def predict_proba(self, X, out=None):
         """Predict the probability of each class.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, or whatever ``feature_extractor`` takes.
+            Rows, or whatever ``feature_extractor`` takes. They are read a block at a time.
+        out : array of shape (n_samples, n_classes), default=None
+            Where to write the probabilities, such as a ``numpy.memmap`` of numbers.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), dtype=float64
+        ndarray of shape (n_samples, n_classes), dtype=float64, or ``out``
             Rows sum to one; columns in the order of ``classes_``. A row's probabilities do not
             depend on the other rows.
+
+        Raises
+        ------
+        ValueError
+            If ``out`` has another shape.
         """
         check_is_fitted(self)
-        features, inputs = self._read(X)
-        (proba,) = self._joined(features, inputs, self._chains().proba(inputs))
-        return proba
+        features, blocks = self._proba_of_blocks(X)
+        shape = len(features), len(self.classes_)
+        out = np.empty(shape) if out is None else out
+        if out.shape != shape:
+            raise ValueError(f"out must have shape {shape}, got {out.shape}.")
+        for rows, proba in blocks:
+            out[rows] = proba
+        return out
+
+    def _proba_of_blocks(self, X):
+        """Return features, and an iterator of slices of rows and their probabilities."""
+        raw, features = self._encoder_inputs(X), self._extract_features(X)
+        chains, judges = self._chains(), self._judges and self._judges.at_hand
+
+        def blocks():
+            for first in range(0, len(features), ROWS_AT_ONCE):
+                rows = slice(first, min(first + ROWS_AT_ONCE, len(features)))
+                some = numbers(features[rows])
+                inputs = self._inputs(some, None if raw is None else raw.take(rows))
+                (proba,) = self._joined(judges, some, inputs, chains.proba(inputs))
+                yield rows, proba
+
+        return features, blocks()
 
     def predict_log_proba(self, X):
         """Predict the logarithm of each class's probability, minus infinity of none.
@@ -114,7 +144,9 @@ class LabelDiffusionPredictor(VersionedState):
         check_is_fitted(self)
         with usable_threads():
             features, inputs = self._read(X)
-            stages = self._joined(features, inputs, *self._chains().staged_proba(inputs))
+            stages = self._joined(
+                self._judges, features, inputs, *self._chains().staged_proba(inputs)
+            )
         yield from stages
 
     @usable_threads()
@@ -203,7 +235,7 @@ class LabelDiffusionPredictor(VersionedState):
         features, inputs = self._read(X)
         chains = self._chains()
         if timestep is None:
-            (proba,) = self._joined(features, inputs, chains.proba(inputs))
+            (proba,) = self._joined(self._judges, features, inputs, chains.proba(inputs))
             likelihood = self._local_noise.likelihood(proba, codes, self.transition_matrix_)
             return posterior(proba, likelihood)
         # What a later timestep leaves of a label is brought where a chain can start.
@@ -262,7 +294,8 @@ class LabelDiffusionPredictor(VersionedState):
         n_rows = len(self.neighbors_)
         if len(features) != n_rows:
             raise ValueError(f"X must be the {n_rows} training rows, got {len(features)} rows.")
-        moved = np.abs(row_fingerprints(features) - self._fingerprints)
+        (fingerprints,) = map_rows(row_fingerprints, features)
+        moved = np.abs(fingerprints - self._fingerprints)
         is_other = (moved > _SAME_ROW * self._fingerprints[:, :1]).any(axis=1)
         if is_other.any():
             raise ValueError(
@@ -276,13 +309,13 @@ class LabelDiffusionPredictor(VersionedState):
 
     def _extract_features(self, X):
         """Return validated features (n_samples, n_features) of ``X``."""
-        checks = {"dtype": DTYPES, "order": "C"}
         if self.feature_extractor_ is None:
-            features = validate_data(self, X, reset=False, **checks)
+            features = validate_data(self, X, reset=False, **checks_of(X))
         else:  # whose output has names or not as it is set when it is called
-            features = check_array(self.feature_extractor_.transform(X), **checks)
+            features = self.feature_extractor_.transform(X)
+            features = check_array(features, **checks_of(features))
             _check_n_features(self, features, reset=False)
-        check_size(features, names_of(self))
+        check_numbers(features, names_of(self))
         return features
 
     def _encoder_inputs(self, X):
@@ -292,21 +325,20 @@ class LabelDiffusionPredictor(VersionedState):
     def _read(self, X):
         """Validate rows and return their features, and what the denoiser sees of them."""
         raw = self._encoder_inputs(X)
-        features = self._extract_features(X)
-        condition = self._scaler.transform(features)
-        if self.prior_ is None:
-            return features, DenoiserInputs(condition, raw=raw)
-        with limited_threads(self.n_jobs):
-            means = prior_mean(self.prior_, features, self.classes_)
-        return features, DenoiserInputs(np.hstack([condition, means]), means, raw)
+        features = numbers(self._extract_features(X))
+        return features, self._inputs(features, raw)
 
-    def _joined(self, features, inputs, *stages):
+    def _inputs(self, features, raw):
+        with limited_threads(self.n_jobs):
+            return Sight(self._scaler, self.prior_, self.classes_).inputs(features, raw)
+
+    def _joined(self, judges, features, inputs, *stages):
         """Join what the network says of rows, once or more, with the judges, if there are any."""
-        if self._judges is None:
+        if judges is None:
             return stages
         standardized = inputs.condition[:, : features.shape[1]]
         with limited_threads(self.n_jobs):
-            return self._judges.truth(features, standardized, *stages)
+            return judges.truth(features, standardized, *stages)
 
     def _of_judges(self, features, inputs):
         """Return the factors by which the judges change what the network says of rows.
@@ -316,7 +348,7 @@ class LabelDiffusionPredictor(VersionedState):
         if self._judges is None:
             return np.ones((len(features), len(self.classes_)))
         proba = replace(self._chains(), n_steps=1).proba(inputs)
-        (joined,) = self._joined(features, inputs, proba)
+        (joined,) = self._joined(self._judges, features, inputs, proba)
         return joined / proba.clip(min=_LEAST_PROBABILITY)
 
     def _chains(self):

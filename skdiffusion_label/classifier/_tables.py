@@ -1,11 +1,39 @@
 """Tables of probabilities, rows by classes, too large to be held several at a time."""
 
 import numpy as np
+from scipy import sparse
 
 from skdiffusion_label.noise_model import row_blocks
 
 # Entries of a table, rows times classes, above which several tables are not copied into one.
 _MANY_ENTRIES = 2**22
+
+# Classes, up to which tables of very many rows are dense, and those that matter of more: they have
+# all but a percent of the probability where judges know anything.
+_MANY_CLASSES, _CLASSES_THAT_MATTER = 50, 20
+
+
+def condensed(table):
+    """Return what is kept of a table (n, n_classes): all, or the classes that matter of many.
+
+    These are codes and probabilities (n, 20), in the order of the classes, which sum to one.
+    """
+    table = np.asarray(table, dtype=np.float32)
+    if table.shape[1] <= _MANY_CLASSES:
+        return (table,)
+    codes = np.argpartition(-table, _CLASSES_THAT_MATTER, axis=1)[:, :_CLASSES_THAT_MATTER]
+    codes = np.sort(codes, axis=1).astype(np.int32)
+    values = np.take_along_axis(table, codes, axis=1)
+    return codes, values / values.sum(axis=1, keepdims=True)
+
+
+def expanded(parts, n_classes):
+    """Return the table (n, n_classes) of what has been kept, an array or a sparse one."""
+    if len(parts) == 1:
+        return parts[0]
+    codes, values = parts
+    starts = np.arange(0, codes.size + 1, codes.shape[1])
+    return sparse.csr_array((values.ravel(), codes.ravel(), starts), shape=(len(codes), n_classes))
 
 
 class Table:

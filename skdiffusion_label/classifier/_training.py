@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from skdiffusion_label._torch import limited_threads, to_tensor
 from skdiffusion_label.classifier._chains import Chains, starting_noise
+from skdiffusion_label.classifier._inputs import StreamedInputs
 from skdiffusion_label.classifier._network import initial_model
+from skdiffusion_label.classifier._streams import read_at_once
 from skdiffusion_label.classifier._tables import by_blocks
 from skdiffusion_label.diffusion import (
     Processes,
@@ -23,7 +26,7 @@ from skdiffusion_label.diffusion import (
 # Updates after which a network's accuracy on the six archives no longer rises; and that of one that
 # joins judges, with at most .002 of log loss.
 _N_UPDATES_ALONE, _N_UPDATES_JOINING = 500, 250
-_MIN_EPOCHS = 3  # many rows are seen more than once
+_MIN_EPOCHS, _N_ROWS_SEEN = 3, 300_000  # many rows are seen more than once, very many once
 # A few rows do not take minutes; a network that joins judges does not learn them by heart.
 _MAX_EPOCHS_ALONE, _MAX_EPOCHS_JOINING = 200, 40
 _MIN_ROWS_OF_CLASS_TO_HALVE = 4  # on average: a half of fewer hardly knows the classes
@@ -50,7 +53,8 @@ def _auto_n_epochs(n_rows, batch_size, joins_judges):
     if joins_judges:
         n_updates, most = _N_UPDATES_JOINING, _MAX_EPOCHS_JOINING
     n_epochs = math.ceil(n_updates / math.ceil(n_rows / batch_size))
-    return min(max(n_epochs, _MIN_EPOCHS), most)
+    least = min(_MIN_EPOCHS, math.ceil(_N_ROWS_SEEN / n_rows))
+    return min(max(n_epochs, least), most)
 
 
 def balanced_class_weight(class_weight, weight, label_distributions):
@@ -60,23 +64,53 @@ def balanced_class_weight(class_weight, weight, label_distributions):
 
 
 def training_data(inputs, label_distributions, rows, device):
-    """Return the rows to train on as tensors on ``device``."""
-    trained, weight = inputs, rows.weight
-    if len(rows.trained) < len(inputs):
-        trained, weight = inputs.take(rows.trained), weight[rows.trained]
-        label_distributions = label_distributions[rows.trained]
+    """Return the rows to train on as tensors on ``device``, or read when a batch asks for them."""
+    weight, some = rows.weight, rows.trained
+    is_streamed = isinstance(inputs, StreamedInputs)
+    trained, raw = inputs, inputs.raw
+    if len(some) < len(inputs):
+        weight, label_distributions = weight[some], label_distributions[some]
+        raw = None if raw is None else raw.take(some)
+        trained = inputs if is_streamed else inputs.take(some)
     class_weight = balanced_class_weight(rows.class_weight, weight, label_distributions)
-    arrays = (
-        trained.condition,
-        label_distributions,
-        weight,
-        trained.prior_means,
-        class_weight,
-    )
+    features, means = (None, None) if is_streamed else (trained.condition, trained.prior_means)
+    if sparse.issparse(label_distributions):
+        label_distributions = SparseDistributions(label_distributions, device)
+    arrays = features, label_distributions, weight, means, class_weight
     return TrainingData(
-        *(None if array is None else to_tensor(array, torch.float32, device) for array in arrays),
-        load_inputs=None if trained.raw is None else _loader(trained.raw, device),
+        *(_on_device(array, device) for array in arrays),
+        load_inputs=None if raw is None else _loader(raw, device),
+        read=_reader(inputs, some, device) if is_streamed else None,
+        **(read_at_once(inputs.features) if is_streamed else {}),
     )
+
+
+class SparseDistributions:
+    """Distributions (n, n_classes) of which batches are made dense, in place of a tensor."""
+
+    def __init__(self, table, device):
+        self.table, self.device, self.shape = table, device, table.shape
+
+    def index_select(self, axis, rows):
+        """Return those of ``rows`` as a tensor."""
+        del axis  # the first
+        return torch.from_numpy(self.table[rows.cpu().numpy()].toarray()).to(self.device)
+
+
+def _on_device(array, device):
+    if array is None or isinstance(array, SparseDistributions):
+        return array
+    return to_tensor(array, torch.float32, device)
+
+
+def _reader(inputs, trained, device):
+    def read(rows):
+        positions, places = np.unique(trained[rows.cpu().numpy()], return_inverse=True)
+        some = inputs.take(positions)
+        parts = some.condition, some.prior_means
+        return tuple(_on_device(part if part is None else part[places], device) for part in parts)
+
+    return read
 
 
 def _loader(raw, device):
@@ -218,11 +252,12 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
     label of this half: a label votes for its neighbors, and would come back from them. It does so
     for as long as the network of all rows and earlier fits that it goes on from. Where that one is
     to be stopped by held-out labels, which nothing else may see, it stops where it would by
-    default. The second, codes (n,) of given labels, is returned as well, of the rows of the half.
-    With too few rows both are None.
+    default. The second, codes (n,) of given labels, is returned as well, of the rows of the half;
+    and the chains of one of these two networks, which new rows may be judged by. With too few rows
+    all are None.
     """
     if len(rows.trained) < _MIN_ROWS_OF_CLASS_TO_HALVE * len(rows.classes):
-        return None, None
+        return None, None, None
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
     if estimator.n_iter_no_change is not None:
@@ -247,7 +282,7 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
         judged.append(_judge_some(chains, inputs, np.flatnonzero(half), len(rows.classes)))
     proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
     proba[is_first], proba[~is_first] = judged
-    return proba, foretold
+    return proba, foretold, chains
 
 
 def _judge_some(chains, inputs, some, n_classes):
@@ -282,7 +317,8 @@ def accuracy_on_given_labels(chains, inputs, rows):
     """Return the accuracy on the given labels of rows held out, with the weights of training."""
     held_out = np.flatnonzero(rows.held_out > 0)
     y_codes = rows.y_codes[held_out]
-    hits = chains.proba(inputs.take(held_out)).argmax(axis=1) == y_codes
+    proba = _judge_some(chains, inputs, held_out, len(rows.classes))
+    hits = proba.argmax(axis=1) == y_codes
     weights = rows.held_out[held_out] * rows.class_weight[y_codes]
     return float(weights @ hits / max(weights.sum(), np.finfo(weights.dtype).tiny))
 
@@ -292,6 +328,8 @@ def best_temperature(chains, inputs, label_distributions, rows, label_weighting,
     n_rows = max(_MAX_TEMPERATURE_ENTRIES // chains.initial_noise.size, 1)
     some_rows = np.sort(random_state.permutation(rows.trained)[:n_rows])
     distributions = label_distributions[some_rows]
+    if sparse.issparse(distributions):
+        distributions = distributions.toarray()
     given = rows.class_weight, rows.weight, label_distributions
     target = distributions * balanced_class_weight(*given)
     if label_weighting == "agreement":  # as training weighs the labels that it draws

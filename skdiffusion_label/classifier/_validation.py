@@ -1,14 +1,15 @@
 """Checks of what is given to ``fit``, before any long work. They set nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
+from skdiffusion_label.classifier._streams import SMALL_DTYPES, map_rows
 from skdiffusion_label.noise_model import check_verified, codes_of_given
 from skdiffusion_label.retrieval import check_neighbors
 
@@ -39,6 +40,8 @@ class TrainingRows:
         Codes of the labels that these had been given before, -1 where that is not known.
     groups : ndarray of shape (n,), dtype=int64, or None
         Rows of one group do not vouch for each other.
+    stands_for : ndarray of shape (n,), dtype=float32, or None
+        How many rows a row stands for, on average one, where these are a part of all.
     """
 
     classes: np.ndarray
@@ -50,11 +53,35 @@ class TrainingRows:
     verified: np.ndarray
     given: np.ndarray
     groups: np.ndarray | None = None
+    stands_for: np.ndarray | None = None
 
     @property
     def trained(self):
         """Positions of the rows that are trained on."""
         return np.flatnonzero(self.weight > 0)
+
+    @property
+    def vote_weight(self):
+        """Weights of the rows' votes: a rare class, drawn more often, is heard where it is."""
+        return self.weight if self.stands_for is None else self.weight / self.stands_for
+
+    @property
+    def strata(self):
+        """Codes (n,) of the given labels, apart where they are verified."""
+        return 2 * self.y_codes + self.verified
+
+    def take(self, rows):
+        """Return what is told of ``rows``, whose groups are coded anew."""
+        names = ("y_codes", "weight", "held_out", "verified", "given")
+        taken = {name: getattr(self, name)[rows] for name in names}
+        groups = self.groups
+        if groups is not None:
+            groups = np.unique(groups[rows], return_inverse=True)[1]
+        return replace(self, **taken, groups=groups)
+
+    def weighted(self, stands_for):
+        """Return the same with weights multiplied by how many rows each stands for."""
+        return replace(self, weight=self.weight * stands_for, stands_for=stands_for)
 
     @property
     def labels(self):
@@ -167,8 +194,15 @@ def _check_class_weight(class_weight, classes, y):
     return weights / weights.max()
 
 
-def check_size(features, names=None):
-    """Raise if a number is so large that results would not be finite, or mean nothing."""
+def check_numbers(features, names=None):
+    """Raise if a number is so large that results would not be finite, or mean nothing.
+
+    Those in half precision, which scikit-learn would copy, are checked to be finite as well.
+    """
+    if features.dtype == np.float16:
+        map_rows(_assert_finite, features)
+    if features.dtype in SMALL_DTYPES:
+        return
     if max(features.max(), -features.min()) <= _LARGEST_FEATURE:
         return
     row, column = np.argwhere(~(np.abs(features) <= _LARGEST_FEATURE))[0]
@@ -178,6 +212,18 @@ def check_size(features, names=None):
         f"{features[row, column]:g} in row {row}, column {column}{name}. If it stands for a "
         "missing value, replace it by a real one; else choose a larger unit."
     )
+
+
+def check_block(block):
+    """Raise unless a block of features is finite and of moderate size."""
+    _assert_finite(block)
+    check_numbers(block)
+    return ()
+
+
+def _assert_finite(block):
+    assert_all_finite(block, input_name="X")
+    return ()
 
 
 def check_dense(features):

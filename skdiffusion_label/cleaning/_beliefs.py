@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
+from scipy import sparse
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -82,14 +83,19 @@ def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     final = last_step(fitted)
     return believed(
         read.y_codes,
-        final.out_of_sample_proba_.astype(np.float64),
-        final.label_distributions_,
+        _dense(final.out_of_sample_proba_).astype(np.float64),
+        _dense(final.label_distributions_),
         final.transition_matrix_,
         final.noise_evidence_,
         read.is_taught,
         neighbors=final.neighbors_,
         estimator=fitted,
     )
+
+
+def _dense(table):
+    """Return a table of many classes, which a classifier of many rows keeps sparse, as an array."""
+    return table.toarray() if sparse.issparse(table) else table
 
 
 def judged_by_purifier(fitted, X, y_codes):

@@ -1,6 +1,7 @@
 """What tells one set of rows and labels from another, in every process alike."""
 
 import hashlib
+import math
 import numbers
 import os
 import pickle
@@ -8,6 +9,7 @@ import pickle
 import numpy as np
 from scipy import sparse
 
+_ROWS_AT_ONCE = 65_536  # in double precision
 _SIZE = 16  # bytes: 128 bits, which no two sets share by chance
 
 
@@ -38,6 +40,8 @@ def _add(digest, value):
             _add_array(digest, part)
     elif hasattr(value, "columns"):
         _add_all(digest, "frame", [value[name].to_numpy() for name in value.columns])
+    elif hasattr(value, "map_rows"):  # rows elsewhere, read as those of an array
+        _add_array(digest, value)
     elif hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
         _add_array(digest, np.asarray(value))
     elif isinstance(value, list | tuple):
@@ -60,9 +64,12 @@ def _add_all(digest, kind, values):
 
 
 def _add_array(digest, array):
-    if array.dtype.kind in "biuf":
-        values = array.astype("<f8") + 0.0  # no negative zeros
-        values = np.where(np.isnan(values), np.nan, values)
-        _add_bytes(digest, f"numbers{array.shape}", values.tobytes())
-    else:
+    if array.dtype.kind not in "biuf":
         _add_all(digest, f"objects{array.shape}", array.ravel().tolist())
+        return
+    digest.update(f"numbers{array.shape}:{8 * math.prod(array.shape)}:".encode())
+    n_rows = array.shape[0] if array.shape else 1
+    for first in range(0, n_rows, _ROWS_AT_ONCE):
+        rows = array[first : first + _ROWS_AT_ONCE] if array.shape else array
+        values = rows.astype("<f8") + 0.0  # no negative zeros
+        digest.update(np.where(np.isnan(values), np.nan, values).tobytes())

@@ -1,5 +1,6 @@
 """Diffusion of labels: tensors in, tensors out."""
 
+from skdiffusion_label.diffusion._data import TrainingData
 from skdiffusion_label.diffusion._denoiser import LabelDenoiser
 from skdiffusion_label.diffusion._forward import (
     add_noise,
@@ -21,7 +22,6 @@ from skdiffusion_label.diffusion._samplers import (
 from skdiffusion_label.diffusion._schedule import NOISE_SCHEDULES, NoiseSchedule
 from skdiffusion_label.diffusion._training import (
     Processes,
-    TrainingData,
     TrainingSettings,
     TrainingState,
     train_denoiser,

@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from skdiffusion_label._torch import seeded
+from skdiffusion_label.diffusion._data import TrainingData, shuffled
 from skdiffusion_label.diffusion._model import LabelDiffusion
 from skdiffusion_label.diffusion._schedule import NoiseSchedule
 
@@ -39,25 +40,6 @@ class TrainingSettings:
     max_grad_norm: float = 1.0
     dropout: float = 0.2
     label_weighting: str = "agreement"
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Features (n, d), label distributions and prior means (n, k), row and class weights.
-
-    ``load_inputs`` is for an encoder of its own inputs: called with the rows of an epoch's batches
-    and a seed, it yields for each batch the inputs (b, ...), augmented by draws from that seed.
-    """
-
-    features: Tensor
-    label_distributions: Tensor
-    sample_weight: Tensor
-    prior_mean: Tensor | None = None
-    class_weight: Tensor | None = None
-    load_inputs: Callable[[Sequence[Tensor], int], Iterable[Tensor]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.features)
 
 
 @dataclass(frozen=True)
@@ -179,8 +161,8 @@ def train_denoiser(
     start = model.starting_timestep if model.prediction_type == "logits" else None
     while state.n_epochs < settings.n_epochs:
         model.train()
-        total = data.features.new_zeros(())
-        order = torch.randperm(len(data), generator=generator).to(data.features.device)
+        total = data.sample_weight.new_zeros(())
+        order = shuffled(len(data), generator, data.block_size, data.rows_at_once).to(data.device)
         with _inputs_of_batches(data, order, n_batches, generator, processes) as inputs:
             batches = draw_batches(
                 data, order, n_batches, settings, model.schedule, generator, start
@@ -209,7 +191,7 @@ def _inputs_of_batches(
         return
     seed = int(torch.randint(_MAX_SEED, (), generator=generator))
     rows = [processes.share(batch) for batch in order.cpu().tensor_split(n_batches)]
-    with seeded(seed, data.features.device):
+    with seeded(seed, data.device):
         yield data.load_inputs(rows, seed)
 
 
@@ -321,7 +303,7 @@ def _draw_some(
     generator: Generator,
     start: int | None,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]]:
-    device, order = data.features.device, torch.cat(list(batches))
+    device, order = data.device, torch.cat(list(batches))
     distributions = data.label_distributions.index_select(0, order)
     # All draws come from one generator on the CPU: the same numbers on every device.
     uniforms = torch.rand(len(order), generator=generator, dtype=torch.float32).to(device)
@@ -336,11 +318,12 @@ def _draw_some(
     tensors = order, distributions, y_codes, noise, t, weights
     sizes = [len(rows) for rows in batches]
     drawn = (tensor.split(sizes) for tensor in tensors)
+    read = data.batches(batches)
     for rows, distributions, y_codes, noise, t, weights in zip(*drawn, strict=True):
         if settings.label_weighting == "agreement":
             weights = weights / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
         else:
             weights = weights / len(rows)
-        prior_mean = None if data.prior_mean is None else data.prior_mean.index_select(0, rows)
-        features = drop_features(data.features.index_select(0, rows), settings.dropout, generator)
+        features, prior_mean = next(read)
+        features = drop_features(features, settings.dropout, generator)
         yield distributions, y_codes, noise, t, features, weights, prior_mean

@@ -1,11 +1,18 @@
 """Who may be a neighbor, how many are asked, and where."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from skdiffusion_label.retrieval._discriminant import SupervisedSpace
-from skdiffusion_label.retrieval._search import find_neighbors, unit_rows
+from skdiffusion_label.retrieval._index import fitted_index, nearest_by
+from skdiffusion_label.retrieval._search import (
+    find_neighbors,
+    largest,
+    unit_rows,
+    without_self,
+)
 from skdiffusion_label.retrieval._votes import VoteTable, count_votes, vote_proba
 
 # Rows: three thousand candidates cost at most .3 points of accuracy on 45,000 embeddings in 10
@@ -105,6 +112,9 @@ class VoteBank:
         Numbers of neighbors to ask, the largest last.
     metric : {"cosine", "euclidean"}
         What is near.
+    index : transformer or None
+        Fitted to the points, with scikit-learn's protocol of ``KNeighborsTransformer``. None
+        searches exactly.
     """
 
     points: np.ndarray | SupervisedSpace
@@ -115,6 +125,7 @@ class VoteBank:
     n_classes: int
     numbers: list
     metric: str
+    index: Any = None
 
     def at_hand(self):
         """Return the same with its points made, for several calls."""
@@ -125,16 +136,33 @@ class VoteBank:
             self, points=_placed_at(self.points, rows, self.center, self.scale, self.metric)
         )
 
-    def vote(self, points):
-        """Return the votes (n_samples, n_classes) on new rows, for each number of neighbors."""
-        bank = self.at_hand().points
+    def nearest(self, points):
+        """Return the positions (n_samples, n_neighbors) of new rows' neighbors, nearest first."""
         points = (_placed(points, self.metric) - self.center) / self.scale
         points = points.clip(-_FAR, _FAR).astype(np.float32)
-        # Squared, by half, less what is the same for all candidates.
-        distance = np.einsum("nd,nd->n", bank, bank) / 2 - points @ bank.T
-        nearest = np.argpartition(distance, self.numbers[-1] - 1, axis=1)[:, : self.numbers[-1]]
-        order = np.argsort(np.take_along_axis(distance, nearest, axis=1), axis=1, kind="stable")
-        nearest = np.take_along_axis(nearest, order, axis=1)
+        if self.index is not None:
+            return nearest_by(self.index, points)[:, : self.numbers[-1]]
+        bank = self.at_hand().points
+        # The distance squared, by half, less what is the same for all candidates; negative.
+        similarity = points @ bank.T
+        similarity -= np.einsum("nd,nd->n", bank, bank) / 2
+        return largest(similarity, self.numbers[-1])
+
+    def nearest_of_others(self, points, candidates):
+        """Return the indices of neighbors (n_samples, n_neighbors) that are not the row itself.
+
+        ``points`` are those of all rows, ``candidates`` are the indices of the bank's.
+        """
+        neighbors = np.empty((points.shape[0], self.numbers[-1]), dtype=np.int64)
+        every = np.arange(len(neighbors))
+        for rows in np.array_split(every, len(every) // _ROWS_AT_ONCE + 1):
+            placed = (_placed(points[rows], self.metric) - self.center) / self.scale
+            found = candidates[nearest_by(self.index, placed.astype(np.float32))]
+            neighbors[rows] = without_self(found, rows)[:, : self.numbers[-1]]
+        return neighbors
+
+    def votes(self, nearest):
+        """Return the votes (n_samples, n_classes) of neighbors, for each number of them."""
         sizes = np.bincount(self.y_codes, self.sample_weight, minlength=self.n_classes)
         return [
             VoteTable(nearest[:, :number], self.y_codes, self.sample_weight, sizes)[:]
@@ -142,14 +170,17 @@ class VoteBank:
         ]
 
 
-def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, metric):
-    """Return the :class:`VoteBank` of the candidates among all rows' ``points``."""
+def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, metric, index=None):
+    """Return the :class:`VoteBank` of the candidates among all rows' ``points``.
+
+    A copy of ``index``, if it is given, is fitted to them.
+    """
     candidates = np.flatnonzero(is_candidate)
     blocks = np.array_split(candidates, len(candidates) // _ROWS_AT_ONCE + 1)
     center = sum(_placed(points[rows], metric).sum(axis=0) for rows in blocks) / len(candidates)
     centered = (_placed(points[rows], metric) - center for rows in blocks)
     scale = max(float(np.abs(block).max()) for block in centered) or 1.0
-    is_large = len(candidates) * points.shape[1] > _MANY_ENTRIES
+    is_large = index is None and len(candidates) * points.shape[1] > _MANY_ENTRIES
     if isinstance(points, SupervisedSpace) and is_large:
         placed = points.take(candidates)
     else:
@@ -163,6 +194,7 @@ def make_bank(points, is_candidate, y_codes, n_classes, sample_weight, numbers, 
         n_classes,
         numbers,
         metric,
+        None if index is None else fitted_index(index, placed, numbers[-1]),
     )
 
 

@@ -39,12 +39,15 @@ class Retrieval:
         Probabilities of given labels, by space and number of neighbors.
     banks : dict of str to VoteBank
         To ask the neighbors about new rows, by space; empty if they were found elsewhere.
+    candidates : ndarray of shape (n_candidates,)
+        Indices of the rows that may be neighbors.
     """
 
     neighbors: np.ndarray
     space: str
     judgements: dict
     banks: dict
+    candidates: np.ndarray
 
     @property
     def votes(self):
@@ -90,8 +93,10 @@ def retrieve(
         Where to look. "auto": in the space "supervised", and in whichever of the others has
         neighbors that foretell given labels better; what is returned besides the judgements are
         those of the better one.
-    algorithm : {"auto", "exact", "pynndescent"}, default="auto"
-        See :func:`find_neighbors`.
+    algorithm : {"auto", "exact", "pynndescent"} or transformer, default="auto"
+        See :func:`find_neighbors`. Or an index with the protocol of scikit-learn's
+        ``KNeighborsTransformer``, of which a copy is fitted to all rows that have a vote, placed
+        so that Euclidean distances order as ``metric`` does. With ``groups`` it is not asked.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows' votes. A row of weight zero is nobody's neighbor.
     neighbors : ndarray of shape (n_samples, n_neighbors), default=None
@@ -113,7 +118,10 @@ def retrieve(
     if neighbors is not None:
         found, numbers, is_candidate = {"given": neighbors}, [neighbors.shape[1]], has_vote
     else:
-        is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
+        index = None if isinstance(algorithm, str) or groups is not None else algorithm
+        is_candidate = has_vote
+        if index is None:
+            is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
         numbers = numbers_of_neighbors(n_neighbors, n_others(is_candidate, groups) + 1, n_classes)
         plain = {"features": features, "standardized": standardized}
         points = plain | {"supervised": SupervisedSpace(log_proba, (len(y_codes), n_classes))}
@@ -123,13 +131,11 @@ def retrieve(
             given = {"y_codes": y_codes, "n_classes": n_classes, "sample_weight": sample_weight}
             names = [choose_space(plain, numbers[-1], **given, **among), "supervised"]
         points = {name: points[name] for name in names}
-        search = {**among, "algorithm": algorithm, "random_state": random_state, "n_jobs": n_jobs}
-        found = {
-            name: find_neighbors(p[:], numbers[-1], **search, overwrite=name == "supervised")
-            for name, p in points.items()
-        }
-        asked = is_candidate, y_codes, n_classes, weight, numbers, metric
+        asked = is_candidate, y_codes, n_classes, weight, numbers, metric, index
         banks = {name: make_bank(p, *asked) for name, p in points.items()}
+        search = {"algorithm": algorithm if isinstance(algorithm, str) else "exact"}
+        search |= {**among, "random_state": random_state, "n_jobs": n_jobs}
+        found = {name: _search(p, banks[name], search) for name, p in points.items()}
     class_sizes = np.bincount(y_codes, weight * is_candidate, minlength=n_classes)
     judgements = {
         name: [VoteTable(nearest[:, :n], y_codes, weight, class_sizes) for n in numbers]
@@ -138,7 +144,15 @@ def retrieve(
     voters = np.flatnonzero(has_vote)
     losses = {name: tables[-1].loss(voters) for name, tables in judgements.items()}
     space = min(losses, key=losses.get)
-    return Retrieval(found[space], space, judgements, banks)
+    return Retrieval(found[space], space, judgements, banks, np.flatnonzero(is_candidate))
+
+
+def _search(points, bank, search):
+    """Return the neighbors of all rows, by the bank's own index if it has one."""
+    if bank.index is not None:
+        return bank.nearest_of_others(points, np.flatnonzero(search["is_candidate"]))
+    overwrite = isinstance(points, SupervisedSpace)
+    return find_neighbors(points[:], bank.numbers[-1], **search, overwrite=overwrite)
 
 
 def check_neighbors(neighbors, n_samples):

@@ -203,6 +203,13 @@ def _of_own_group(groups, groups_in_order, order):
     return np.repeat(np.arange(len(groups)), counts), order[places]
 
 
+def largest(values, k):
+    """Return the columns of each row's ``k`` largest ``values``, an array, the largest first."""
+    rows_per_block = max(1, _CACHE_BYTES // values[:1].nbytes)
+    blocks = torch.from_numpy(values).split(rows_per_block)
+    return torch.cat([_largest(block, k) for block in blocks]).numpy()
+
+
 def _largest(values, k):
     """Return the columns of each row's ``k`` largest ``values`` (b, n), the largest first.
 
@@ -248,14 +255,15 @@ def _approximate_graph(points, n_neighbors, random_state, n_jobs):
         return index.neighbor_graph[0]
 
 
-def is_self(neighbors):
-    """Tell which entries (n_samples, n_neighbors) are the row itself."""
-    return neighbors == np.arange(len(neighbors))[:, None]
+def is_self(neighbors, rows=None):
+    """Tell which entries (n, n_neighbors) are the row itself, of ``rows`` or of all."""
+    rows = np.arange(len(neighbors)) if rows is None else rows
+    return neighbors == rows[:, None]
 
 
-def without_self(neighbors):
+def without_self(neighbors, rows=None):
     """Leave out the row itself, or the farthest neighbor of a row that is not its own."""
-    own = is_self(neighbors)
+    own = is_self(neighbors, rows)
     column = np.where(own.any(axis=1), own.argmax(axis=1), neighbors.shape[1] - 1)
     stays = np.ones(neighbors.shape, dtype=bool)
     stays[np.arange(len(neighbors)), column] = False

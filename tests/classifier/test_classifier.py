@@ -1001,7 +1001,8 @@ def test_verbose_prints_a_line_for_each_epoch(fast, blobs, capsys):
     X, _, y = blobs
     clf = LRADiffusionClassifier(**fast, verbose=1, n_iter_no_change=30).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
-    retrieval, *epochs = lines
+    models, halves, retrieval, *epochs = lines
+    assert models.startswith("Models, neighbors") and halves.startswith("Networks of halves: ")
     assert f"{clf.n_neighbors_} neighbors" in retrieval
     assert len(epochs) == clf.n_iter_
     assert f"loss {clf.loss_curve_[0]:.4f}" in epochs[0]

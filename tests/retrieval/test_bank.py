@@ -109,7 +109,7 @@ def test_bank_votes_as_neighbors_in_its_space_do(numbers, weighted, metric):
         points, numbers[-1], metric=metric, rows=np.arange(100, 130), is_candidate=is_candidate
     )
     sizes = np.bincount(y_codes[:100], weight[:100])
-    judgements = bank.vote(points[100:])
+    judgements = bank.votes(bank.nearest(points[100:]))
     assert len(judgements) == len(numbers)
     for judgement, number in zip(judgements, numbers, strict=True):
         votes = count_votes(neighbors[:, :number], y_codes, 4, weight)
@@ -131,7 +131,9 @@ def test_bank_of_a_large_space_is_made_when_it_is_asked(metric, monkeypatch):
     bank = pickle.loads(pickle.dumps(_bank.make_bank(space, *given)))
     assert not isinstance(bank.points, np.ndarray)
     np.testing.assert_allclose(bank.at_hand().points, at_hand.points, atol=1e-6)
-    for votes, expected in zip(bank.vote(asked), at_hand.vote(asked), strict=True):
+    for votes, expected in zip(
+        bank.votes(bank.nearest(asked)), at_hand.votes(at_hand.nearest(asked)), strict=True
+    ):
         np.testing.assert_allclose(votes, expected, rtol=1e-6)
 
 
@@ -139,7 +141,7 @@ def test_bank_s_neighbors_are_all_others_where_it_is_small():
     points = np.random.default_rng(0).normal(size=(3, 2))
     everyone, y_codes = np.ones(3, dtype=bool), np.array([0, 1, 3])
     bank = _bank.make_bank(points, everyone, y_codes, 4, np.ones(3), [2], "cosine")
-    (proba,) = bank.vote(points)
+    (proba,) = bank.votes(bank.nearest(points))
     assert proba.shape == (3, 4)
     # Each row is the nearest of its own.
     assert (proba[[0, 1, 2], [0, 1, 3]] > 0.3).all()
@@ -151,9 +153,9 @@ def test_a_row_s_votes_do_not_depend_on_zeros_or_on_its_length():
     points = np.vstack([np.zeros(5), rng.normal(size=(60, 5))])
     everyone, y_codes = np.ones(61, dtype=bool), np.arange(61) % 3
     bank = _bank.make_bank(points, everyone, y_codes, 3, np.ones(61), [7], "cosine")
-    (proba,) = bank.vote(np.vstack([points, np.zeros(5)]))
+    (proba,) = bank.votes(bank.nearest(np.vstack([points, np.zeros(5)])))
     assert np.isfinite(proba).all()
-    (scaled,) = bank.vote(1e6 * points)
+    (scaled,) = bank.votes(bank.nearest(1e6 * points))
     np.testing.assert_array_equal(scaled, proba[:61])
 
 

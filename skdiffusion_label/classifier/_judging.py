@@ -1,0 +1,211 @@
+"""What judges say of the training rows: of the core, then of all others, which are new to them."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from skdiffusion_label.classifier._chains import Chains
+from skdiffusion_label.classifier._inputs import Sight
+from skdiffusion_label.classifier._judgement import (
+    Judges,
+    blocks_of_one_shape,
+    conclude,
+    conclude_by_votes,
+    foretold,
+    join_given,
+    judge_anew,
+    judge_rows,
+    judges_of_new_rows,
+    published_labels,
+)
+from skdiffusion_label.classifier._streams import map_rows
+from skdiffusion_label.classifier._tables import condensed, expanded
+from skdiffusion_label.classifier._training import judge_by_halves
+from skdiffusion_label.noise_model import LocalNoise, Pool
+from skdiffusion_label.retrieval import count_votes
+
+# Mirrored, of the chains by which other rows are judged: all of them take four times as long and
+# move probabilities by less than the network's own error.
+_N_STARTS = 2
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows judged, and who can judge others.
+
+    Attributes
+    ----------
+    pool, local_noise, truth, labels
+        See :class:`Judgement`.
+    neighbors : ndarray of shape (n, n_neighbors)
+        Positions of neighbors among the rows.
+    n_voters : int
+        How many of them have a vote in the published rule.
+    space : str
+        Where they were looked up.
+    candidates : ndarray of shape (n_candidates,)
+        Positions of the rows that may be neighbors.
+    judges : Judges or None
+        Of new rows, if they or the other rows of ``fit`` are to be judged.
+    network : Chains or None
+        Of half of the rows, if the network joins the judges.
+    """
+
+    pool: Pool
+    local_noise: LocalNoise
+    truth: np.ndarray
+    labels: Any
+    neighbors: np.ndarray
+    n_voters: int
+    space: str
+    candidates: np.ndarray
+    judges: Judges | None
+    network: Chains | None
+
+    def attributes(self):
+        """Return what a classifier keeps of it, by name."""
+        return {
+            "neighbors_": self.neighbors,
+            "n_neighbors_": self.neighbors.shape[1],
+            "retrieval_space_": self.space,
+            "out_of_sample_proba_": self.truth,
+            "label_distributions_": self.labels[:],
+            "transition_matrix_": self.pool.transition_matrix,
+            "noise_evidence_": self.pool.evidence_of_noise,
+            "label_trust_": self.local_noise.trust,
+            "_local_noise": self.local_noise,
+        }
+
+
+def judge_core(estimator, core, network, seed, generator, device, n_earlier_epochs, progress):
+    """Let neighbors and models, and the network if it joins them, judge the given labels.
+
+    ``network`` are its settings. Returns :class:`Judged`.
+    """
+    features, inputs, rows = core.features, core.inputs, core.rows
+    standardized = inputs.condition[:, : features.shape[1]]
+    judge = partial(judge_rows, estimator, features, standardized, seed=seed)
+    with progress.stage("Models, neighbors and their pool"):
+        models, retrieval, *judged = judge(rows)
+    has_others = core.positions is not None
+    needed = retrieval.space if has_others else None
+    judges = chains = None
+    if estimator._joins_judges:
+        alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
+
+        def judge_half(half):
+            *_, judgements, pool = judge(half)
+            return conclude(judgements, pool, half).labels, foretold(judgements)
+
+        halves = inputs, judge_half, alike, generator, device, n_earlier_epochs
+        with progress.stage("Networks of halves"):
+            *by_half, chains = judge_by_halves(estimator, network, *halves)
+        known = models, retrieval, *judged, *by_half, rows, seed, needed
+        judgement, judges = judge_anew(*known)
+        if chains is not None:
+            chains = replace(chains, initial_noise=chains.initial_noise[:_N_STARTS])
+    else:
+        is_vote = estimator.label_aggregation == "vote"
+        known = (retrieval, *judged) if is_vote else judged
+        judgement = (conclude_by_votes if is_vote else conclude)(*known, rows)
+        if has_others:
+            judges = judges_of_new_rows(models, retrieval, *judged, rows, needed=needed)
+    voters = retrieval.judgements[retrieval.space][0]
+    found = {name: getattr(retrieval, name) for name in ("neighbors", "space", "candidates")}
+    found["n_voters"] = voters.neighbors.shape[1]
+    return Judged(**vars(judgement), **found, judges=judges, network=chains)
+
+
+@dataclass(frozen=True)
+class Jury:
+    """Judges rows that are new to all of its members, a block at a time.
+
+    Attributes
+    ----------
+    judges : Judges
+    network : Chains or None
+        Joins the judges, if it is there.
+    sight : Sight
+        What models and network see of features.
+    space : str
+        Where neighbors are wanted of.
+    candidates : ndarray of shape (n_candidates,), dtype=int32
+        Positions of those that may be neighbors, among all rows.
+    """
+
+    judges: Judges
+    network: Chains | None
+    sight: Sight
+    space: str
+    candidates: np.ndarray
+
+    def __call__(self, features, is_known):
+        """Return P(true label | x), (n, n_classes), and neighbors; of known rows the uniform."""
+        n_classes = len(self.judges.class_weight)
+        truth = np.full((len(features), n_classes), 1 / n_classes, dtype=np.float32)
+        numbers = self.judges.banks[self.space].numbers
+        neighbors = np.zeros((len(features), numbers[-1]), dtype=self.candidates.dtype)
+        if not is_known.all():
+            truth[~is_known], neighbors[~is_known] = self._judge(features[~is_known])
+        return truth, neighbors
+
+    def _judge(self, features):
+        inputs = self.sight.inputs(features)
+        parts = [features, inputs.condition[:, : features.shape[1]]]
+        if self.network is not None:
+            parts.append(self.network.proba(inputs))
+        truths, neighbors = [], []
+        for seen, standardized, *of_network in blocks_of_one_shape(*parts):
+            judgements, nearest = self.judges.ask(seen, standardized)
+            truths.append(self.judges.pool.truth(judgements, *of_network))
+            neighbors.append(self.candidates[nearest[self.space]])
+        return (np.concatenate(part)[: len(features)] for part in (truths, neighbors))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is kept of a block of rows: neighbors, true labels, and labels to draw from."""
+
+    jury: Jury
+    pool: Pool
+    local_noise: LocalNoise
+
+    def __call__(self, features, is_known, *given):
+        """Return arrays (n, ...) of a block of rows, of known rows whatever it is."""
+        truth, neighbors = self.jury(features, is_known)
+        return neighbors, *condensed(truth), *condensed(join_given(truth, *given, self))
+
+
+def judge_others(judged, core, features, sight, rows, label_aggregation, progress):
+    """Let those that the core has taught judge all other rows, which are new to them.
+
+    Returns :class:`Judged` of all rows. Tables of many classes are sparse.
+    """
+    is_known = np.zeros(len(rows.y_codes), dtype=bool)
+    is_known[core.positions] = True
+    candidates = core.positions[judged.candidates].astype(np.int32)
+    jury = Jury(judged.judges.at_hand, judged.network, sight, judged.space, candidates)
+    verdict = Verdict(jury, judged.pool, judged.local_noise)
+    given = rows.y_codes, rows.weight, rows.verified
+    with progress.stage("Other rows"):
+        told = progress.watched("Other rows", verdict, features)
+        neighbors, *tables = map_rows(told, features, is_known, *given)
+    neighbors[core.positions] = core.positions[judged.neighbors]
+    of_core = *map_rows(condensed, judged.truth), *map_rows(condensed, judged.labels)
+    for table, known in zip(tables, of_core, strict=True):
+        table[core.positions] = known
+    n_parts = len(tables) // 2
+    if label_aggregation == "vote":
+        tables[n_parts:] = map_rows(partial(_published, judged.n_voters, rows), neighbors, *given)
+    n_classes = len(rows.classes)
+    truth, labels = (expanded(parts, n_classes) for parts in (tables[:n_parts], tables[n_parts:]))
+    return replace(judged, truth=truth, labels=labels, neighbors=neighbors)
+
+
+def _published(n_voters, rows, neighbors, *given):
+    """Return what is kept of the published vote of a block of ``neighbors``."""
+    n_classes = len(rows.classes)
+    votes = count_votes(neighbors[:, :n_voters], rows.y_codes, n_classes, rows.weight)
+    return condensed(published_labels(votes, *given))
