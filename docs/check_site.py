@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 ROOMS = (
     "",
     ".cleaning",
+    ".dask",
     ".datasets",
     ".diffusion",
     ".embedding",

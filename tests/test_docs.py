@@ -13,6 +13,7 @@ import skdiffusion_label
 from skdiffusion_label import (
     LRADiffusionClassifier,
     cleaning,
+    dask,
     datasets,
     diffusion,
     embedding,
@@ -120,7 +121,7 @@ def test_readme_names_the_two_commands():
 def test_changes_name_what_is_public():
     changes = (ROOT / "docs" / "changes.rst").read_text()
     examples = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
-    rooms = skdiffusion_label, cleaning, datasets, embedding, review
+    rooms = skdiffusion_label, cleaning, dask, datasets, embedding, review
     names = {name for room in rooms for name in room.__all__} | examples
     for name in names - {"__version__"}:
         assert name in changes, name
@@ -137,7 +138,7 @@ def test_reference_has_a_page_for_everything_public():
     public = {
         f"{room.__name__}.{name}"
         for room in (
-            *(cleaning, datasets, diffusion, embedding, label_noise, retrieval, review),
+            *(cleaning, dask, datasets, diffusion, embedding, label_noise, retrieval, review),
             skdiffusion_label,
         )
         for name in room.__all__
@@ -149,7 +150,7 @@ def test_reference_has_a_page_for_everything_public():
 
 def test_every_public_function_has_a_docstring():
     rooms = (
-        *(cleaning, datasets, diffusion, embedding, label_noise, retrieval, review),
+        *(cleaning, dask, datasets, diffusion, embedding, label_noise, retrieval, review),
         skdiffusion_label,
     )
     for room in rooms:

@@ -128,7 +128,7 @@ def test_judges_are_asked_once_for_all_steps(fitted, noisy, monkeypatch):
     *_, X, _ = noisy
     clf = copy.copy(fitted).set_params(n_sampling_steps=4)
     stages = clf._chains().staged_proba(clf._read(X[:40])[1])
-    expected = [clf._joined(*clf._read(X[:40]), proba)[0] for proba in stages]
+    expected = [clf._joined(clf._judges, *clf._read(X[:40]), proba)[0] for proba in stages]
     asked = []
     judge = Models.judge
     monkeypatch.setattr(Models, "judge", lambda *some: asked.append(1) or judge(*some))
