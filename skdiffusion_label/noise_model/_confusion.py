@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.special import gammaln
 
 from skdiffusion_label.noise_model._blocks import row_blocks
 
@@ -13,6 +14,8 @@ _N_DEVIATIONS = 1.0  # by which rows have to be clear more often than by chance
 # Labels of each class that are worth the common noise rate beforehand: enough for a class of few,
 # too few to be seen in a class of hundreds.
 _N_COMMON_LABELS = 4.0
+# Wrong labels of each class, from an eighth to a thousand, that are given at random beforehand.
+_N_WRONG_LABELS = 2.0 ** np.arange(-3, 11)
 _NO_MASS = 1e-9  # instead of zero, whose logarithm would be infinite
 
 
@@ -30,9 +33,35 @@ def shrunk_transition(counts):
     """Shrink rows of counts towards a matrix with one noise rate for all classes.
 
     ``counts`` is (n_classes, n_classes), or (n_annotators, n_classes, n_classes) for annotators who
-    share the noise rate that they are shrunk to.
+    share the noise rate that they are shrunk to. How often labels of a class are wrong is shrunk to
+    the common rate; which ones are given instead, to any other alike, by as many wrong labels
+    beforehand as make the counts most likely (a Dirichlet-multinomial distribution): few where
+    wrong labels are concentrated, as between pairs, many where they scatter.
     """
-    return normalized(counts + _N_COMMON_LABELS * one_rate(counts) + _NO_MASS)
+    n_classes = counts.shape[-1]
+    if n_classes == 1:
+        return np.ones_like(counts)
+    common = 1 - one_rate(counts)[0, 0]
+    is_right = np.eye(n_classes, dtype=bool)
+    wrong = np.where(is_right, 0, counts)
+    n_wrong, n_labels = wrong.sum(axis=-1), counts.sum(axis=-1)
+    rate = (n_wrong + _N_COMMON_LABELS * common + _NO_MASS) / (n_labels + _N_COMMON_LABELS)
+    cells = wrong[..., ~is_right].reshape(-1, n_classes - 1)
+    beforehand = max(_N_WRONG_LABELS, key=lambda n_labels: _log_evidence(cells, n_labels))
+    others = wrong + beforehand / (n_classes - 1)
+    given_instead = others / (n_wrong + beforehand)[..., None]
+    return np.where(is_right, 1 - rate[..., None], rate[..., None] * given_instead)
+
+
+def _log_evidence(counts, n_beforehand):
+    """Return the logarithm of how likely rows of ``counts`` are, up to a constant.
+
+    Their distributions are drawn from a Dirichlet distribution that ``n_beforehand`` counts, alike
+    for all columns, have made.
+    """
+    of_cell = n_beforehand / counts.shape[-1]
+    of_rows = gammaln(n_beforehand) - gammaln(n_beforehand + counts.sum(axis=-1))
+    return of_rows.sum() + (gammaln(of_cell + counts) - gammaln(of_cell)).sum()
 
 
 def one_rate(counts):

@@ -117,3 +117,20 @@ def test_judge_is_left_as_it_is():
     proba, given = simulate(uniform_transition(4, 0.2), 100)
     proba.flags.writeable = False
     clear_transitions(proba, given, np.ones(100))
+
+
+def test_wrong_labels_scatter_as_far_as_the_counts_do():
+    """Half of a class goes to one other; elsewhere every tenth label goes anywhere."""
+    true = uniform_transition(10, 0.1)
+    true[3] = 0.5 * (np.arange(10) == 3) + 0.5 * (np.arange(10) == 8)
+    rng = np.random.default_rng(0)
+    counts = np.stack([rng.multinomial(60, row) for row in true]).astype(float)
+    estimate = shrunk_transition(counts)
+    assert_allclose(estimate.sum(axis=1), 1)
+    assert estimate[3, 8] > 0.25
+    # What is seldom, and has not been seen, is expected: a likelihood of it is no surprise.
+    unseen = (counts == 0) & (np.arange(10) != 3)[:, None]
+    assert estimate[unseen].min() > 0.0015
+    # Between pairs alone, what has not been seen is hardly expected.
+    pairs = shrunk_transition(np.round(60 * pair_transition(10, 0.4)))
+    assert pairs[pairs < 0.3].max() < 0.002

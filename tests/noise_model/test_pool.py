@@ -130,9 +130,7 @@ def test_clean_labels_of_overlapping_classes_are_no_evidence_of_noise(n_classes,
     assert pool.transition_matrix.diagonal().mean() > 0.9
 
 
-@pytest.mark.parametrize("noise_rate", [0.1, 0.2, 0.4])
-@pytest.mark.parametrize("seed", range(3))
-def test_noise_where_classes_meet_is_no_evidence_of_noise_by_class(noise_rate, seed):
+def evidence_where_classes_meet(noise_rate, seed):
     proba, _, rng = simulate_overlap(seed=seed)
     second, first = np.argsort(proba, axis=1)[:, -2:].T
     closeness = np.sort(proba, axis=1)[:, -2] / proba.max(axis=1)
@@ -143,9 +141,16 @@ def test_noise_where_classes_meet_is_no_evidence_of_noise_by_class(noise_rate, s
     )
     given = np.where(rng.random(len(proba)) < wrong, second, first)
     judgements = normalized(of_given * np.exp(rng.normal(size=(3, *of_given.shape))))
-    pool = fit_pool(judgements, given)
     assert np.mean(given != first) == pytest.approx(noise_rate, abs=0.05)
-    assert pool.evidence_of_noise < MIN_EVIDENCE
+    return fit_pool(judgements, given).evidence_of_noise
+
+
+@pytest.mark.parametrize("noise_rate", [0.1, 0.2, 0.4])
+def test_noise_where_classes_meet_is_no_evidence_of_noise_by_class(noise_rate):
+    """In most draws it speaks against such noise; one of five may mislead."""
+    evidence = np.sort([evidence_where_classes_meet(noise_rate, seed) for seed in range(5)])
+    assert np.median(evidence) < 0
+    assert evidence[-2] < MIN_EVIDENCE / 2
 
 
 @pytest.mark.parametrize("seed", range(3))
