@@ -13,6 +13,7 @@ from skdiffusion_label import LRADiffusionClassifier, LRADiffusionImageClassifie
 from skdiffusion_label.classifier._models import Models
 from skdiffusion_label.classifier._tables import Judgements, by_blocks
 from skdiffusion_label.cleaning import LabelCleaner
+from skdiffusion_label.label_noise import flip_labels, uniform_transition
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,17 @@ def test_what_is_known_of_training_rows_is_what_is_known_of_new_ones():
     clf = LRADiffusionClassifier(random_state=0).fit(X, y)
     known = (clf.out_of_sample_proba_.argmax(axis=1) == y).mean()
     assert known < clf.score(centers[y_new] + rng.normal(size=(1000, 60)), y_new) + 0.08
+
+
+def test_noise_of_two_classes_is_found_beside_noise_of_all():
+    X, y = (part[:1000] for part in load_digits(return_X_y=True))
+    transition = uniform_transition(10, 0.1)
+    for true, given in ((3, 8), (1, 7)):
+        transition[true] = 0.6 * (np.arange(10) == true) + 0.4 * (np.arange(10) == given)
+    shares_right = []
+    for seed in range(3):
+        y_given = flip_labels(y, transition, random_state=seed)
+        clf = LRADiffusionClassifier(random_state=0).fit(X, y_given)
+        purified = clf.classes_[clf.purify_proba(X, y_given).argmax(axis=1)]
+        shares_right.append((purified == y).mean())
+    assert np.mean(shares_right) > 0.945
