@@ -51,10 +51,10 @@ class NetworkAlone(LRADiffusionClassifier):
 class WithoutRetrieval(LRADiffusionClassifier):
     """Diffusion on the given labels; of what neighbors and models say it learns nothing."""
 
-    def _judge(self, features, inputs, rows, *others):
-        retrieval, judged, _, rows = super()._judge(features, inputs, rows, *others)
+    def _judge(self, *known):
+        judged, rows = super()._judge(*known)
         given = np.eye(len(rows.classes), dtype=np.float32)[rows.y_codes]
-        return retrieval, replace(judged, labels=given), None, rows
+        return replace(judged, labels=given, judges=None), rows
 
 
 class JudgesAlone(ClassifierMixin, BaseEstimator):

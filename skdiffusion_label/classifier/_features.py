@@ -24,10 +24,10 @@ def read_rows(estimator, X, y, told, continues, random_state):
     y, is_missing = filled_labels(y)
     told = {**told, "is_missing": is_missing, "random_state": random_state}
     checks = {"ensure_min_samples": 2, "reset": not continues}
-    if hasattr(X, "map_rows"):  # rows that are elsewhere, and checked there
+    if hasattr(X, "map_rows_of_partitions"):  # rows that are elsewhere, and checked there
         rows = check_rows(estimator, X, y, **told)
         _check_n_features(estimator, X, reset=not continues)
-        X.map_rows(check_block)
+        X.map_rows_of_partitions(check_block)
         return None, X, rows
     if estimator.feature_extractor is None:
         features, y = validate_data(estimator, X, y, **checks, **checks_of(X))

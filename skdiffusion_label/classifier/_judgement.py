@@ -16,9 +16,7 @@ from skdiffusion_label.noise_model import (
     fit_pool,
     join_judge,
     labels_of,
-    limited_by_learning_curve,
     posterior,
-    row_blocks,
     vote_distributions,
     with_verified,
 )
@@ -88,28 +86,11 @@ def judge_rows(estimator, features, standardized, rows, seed):
     return models, retrieval, judgements, pool
 
 
-def foretold(judgements):
-    """Return codes (n,) of the given labels that the judges foretell on average."""
-    mean = judgements.mean(axis=0)
-    blocks = [mean[rows].argmax(axis=1) for rows in row_blocks(*mean.shape)]
-    return np.concatenate(blocks)
-
-
-def judge_anew(
-    models,
-    retrieval,
-    judgements,
-    pool,
-    of_network,
-    foretold_by_half,
-    rows,
-    random_state,
-    needed=None,
-):
+def judge_anew(models, retrieval, judgements, pool, of_network, rows, random_state, needed=None):
     """Let a network that has not seen the rows' labels join the judges.
 
-    What it says of them, ``of_network`` (n, n_classes), is written over. With too few rows for it,
-    and for labels that are ``foretold_by_half``, the judges stand in.
+    What it says of them, ``of_network`` (n, n_classes), is written over. With too few rows for one
+    it is None, and the judges stand in.
 
     Returns
     -------
@@ -119,9 +100,6 @@ def judge_anew(
     """
     if of_network is None:
         of_network = conclude(judgements, pool, rows).truth
-    else:
-        curve = foretold(judgements), foretold_by_half
-        pool = limited_by_learning_curve(pool, *curve, **rows.labels)
     given = {**rows.labels, "random_state": random_state}
     pool = join_judge(pool, judgements, of_network, **given)
     judges = judges_of_new_rows(

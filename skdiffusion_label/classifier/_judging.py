@@ -13,7 +13,6 @@ from skdiffusion_label.classifier._judgement import (
     blocks_of_one_shape,
     conclude,
     conclude_by_votes,
-    foretold,
     join_given,
     judge_anew,
     judge_rows,
@@ -95,14 +94,13 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
     if estimator._joins_judges:
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
 
-        def judge_half(half):
-            *_, judgements, pool = judge(half)
-            return conclude(judgements, pool, half).labels, foretold(judgements)
+        def conclude_from(others):
+            return conclude(*judge(others)[2:], others)
 
-        halves = inputs, judge_half, alike, generator, device, n_earlier_epochs
+        halves = inputs, conclude_from, alike, generator, device, n_earlier_epochs
         with progress.stage("Networks of halves"):
-            *by_half, chains = judge_by_halves(estimator, network, *halves)
-        known = models, retrieval, *judged, *by_half, rows, seed, needed
+            of_network, chains = judge_by_halves(estimator, network, *halves)
+        known = models, retrieval, *judged, of_network, rows, seed, needed
         judgement, judges = judge_anew(*known)
         if chains is not None:
             chains = replace(chains, initial_noise=chains.initial_noise[:_N_STARTS])

@@ -37,7 +37,7 @@ class Progress:
                 self._tell(f"{name}: {n_done / n_rows:.0%}, {rest:.0f} s left")
             return result
 
-        is_here = not hasattr(features, "map_rows")
+        is_here = not hasattr(features, "map_rows_of_partitions")
         return watching if self.is_told and is_here else function
 
     def _tell(self, message):

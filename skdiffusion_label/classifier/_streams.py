@@ -22,10 +22,10 @@ def map_rows(function, features, *columns):
 
     ``function`` takes a block of ``features`` (n, d) and of each of ``columns`` (n, ...), and
     returns a tuple of arrays with a row for each of theirs. Features that are elsewhere have a
-    method of the same name.
+    method ``map_rows_of_partitions``.
     """
-    if hasattr(features, "map_rows"):
-        return features.map_rows(function, *columns)
+    if hasattr(features, "map_rows_of_partitions"):
+        return features.map_rows_of_partitions(function, *columns)
     results = None
     for first in range(0, len(features), ROWS_AT_ONCE):
         rows = slice(first, first + ROWS_AT_ONCE)

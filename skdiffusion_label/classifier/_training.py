@@ -248,16 +248,15 @@ def _check_loss(loss, state):
 def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, n_earlier_epochs):
     """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
-    It learns the first of what ``judge(half)`` says, which is of labels (n, n_classes), without any
-    label of this half: a label votes for its neighbors, and would come back from them. It does so
-    for as long as the network of all rows and earlier fits that it goes on from. Where that one is
-    to be stopped by held-out labels, which nothing else may see, it stops where it would by
-    default. The second, codes (n,) of given labels, is returned as well, of the rows of the half;
-    and the chains of one of these two networks, which new rows may be judged by. With too few rows
-    all are None.
+    And the chains of one of these two networks, which new rows may be judged by. It learns what
+    ``judge(others)``, a :class:`Judgement`, says of the labels of the other half without any label
+    of this one: a label votes for its neighbors, and would come back from them. It does so for as
+    long as the network of all rows and earlier fits that it goes on from. Where that one is to be
+    stopped by held-out labels, which nothing else may see, it stops where it would by default. With
+    too few rows both are None.
     """
     if len(rows.trained) < _MIN_ROWS_OF_CLASS_TO_HALVE * len(rows.classes):
-        return None, None, None
+        return None, None
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
     if estimator.n_iter_no_change is not None:
@@ -266,13 +265,10 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
     settings = replace(settings, n_epochs=n_epochs)
     noise = starting_noise(estimator.n_draws, len(rows.classes), generator)
     is_first, judged = _first_half(rows, generator), []
-    foretold = np.zeros(len(inputs), dtype=np.int64)
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
         model = initial_model(network, None, generator).to(device)
-        labels, foretold_by_half = judge(others)
-        foretold[~half] = foretold_by_half[~half]
-        data = training_data(inputs, labels, others, device)
+        data = training_data(inputs, judge(others).labels, others, device)
         training = Training(TrainingState(model, settings, generator), data, [])
         with limited_threads(estimator.n_jobs):
             for _ in training.epochs():
@@ -282,7 +278,7 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
         judged.append(_judge_some(chains, inputs, np.flatnonzero(half), len(rows.classes)))
     proba = np.empty((len(inputs), len(rows.classes)), dtype=np.float32)
     proba[is_first], proba[~is_first] = judged
-    return proba, foretold, chains
+    return proba, chains
 
 
 def _judge_some(chains, inputs, some, n_classes):

@@ -40,7 +40,7 @@ def _add(digest, value):
             _add_array(digest, part)
     elif hasattr(value, "columns"):
         _add_all(digest, "frame", [value[name].to_numpy() for name in value.columns])
-    elif hasattr(value, "map_rows"):  # rows elsewhere, read as those of an array
+    elif hasattr(value, "map_rows_of_partitions"):  # rows elsewhere, read as those of an array
         _add_array(digest, value)
     elif hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
         _add_array(digest, np.asarray(value))

@@ -77,7 +77,7 @@ class PartitionedRows:
             result[places] = part
         return result
 
-    def map_rows(self, function, *columns):
+    def map_rows_of_partitions(self, function, *columns):
         """Return what :func:`map_rows` does, worked out where the partitions are."""
         # By a name of its own, it is one task that each worker fetches once.
         function = delayed(function, name=f"function-{uuid.uuid4().hex}", traverse=False)

@@ -10,7 +10,6 @@ from skdiffusion_label.noise_model._labels import (
     labels_of,
     with_verified,
 )
-from skdiffusion_label.noise_model._learning_curve import limited_by_learning_curve
 from skdiffusion_label.noise_model._pool import (
     LocalNoise,
     Pool,
@@ -37,7 +36,6 @@ __all__ = [
     "fit_pool",
     "join_judge",
     "labels_of",
-    "limited_by_learning_curve",
     "normalized",
     "posterior",
     "posterior_of_given",
