@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdiffusion_label.classifier._inputs import DenoiserInputs, Sight, StreamedInputs
+from skdiffusion_label.classifier._inputs import (
+    DenoiserInputs,
+    Sight,
+    StreamedInputs,
+    denoiser_inputs,
+)
 from skdiffusion_label.classifier._prior import fit_prior, prior_mean
 from skdiffusion_label.classifier._streams import map_rows, numbers
 from skdiffusion_label.classifier._validation import TrainingRows
@@ -87,13 +92,11 @@ def make_core(estimator, features, scaler, rows, raw, random_state):
         raw = None if raw is None else raw.take(positions)
         features, rows = features[positions], core_rows(rows, positions)
     features, prior, means = numbers(features), None, None
-    condition = scaler.transform(features)
     if estimator.prior is not None:
         y = rows.classes[rows.y_codes]
         known = features, y, rows.weight, rows.classes
         prior, means = fit_prior(estimator.prior, *known, random_state, rows.groups)
-        condition = np.hstack([condition, means])
-    inputs = DenoiserInputs(condition, means, raw)
+    inputs = denoiser_inputs(scaler.transform(features), means, raw)
     return Core(features, inputs, rows, positions), Sight(scaler, prior, rows.classes)
 
 

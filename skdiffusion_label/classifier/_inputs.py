@@ -34,6 +34,12 @@ class DenoiserInputs:
         return self.condition, self.prior_means, raw
 
 
+def denoiser_inputs(scaled, prior_means=None, raw=None):
+    """Return :class:`DenoiserInputs` of scaled features (n, n_features), any means beside them."""
+    condition = scaled if prior_means is None else np.hstack([scaled, prior_means])
+    return DenoiserInputs(condition, prior_means, raw)
+
+
 @dataclass(frozen=True)
 class Sight:
     """How the denoiser sees features: on one scale, and with a fitted prior's guess, if any."""
@@ -44,11 +50,8 @@ class Sight:
 
     def inputs(self, features, raw=None):
         """Return :class:`DenoiserInputs` of features (n, n_features)."""
-        condition = self.scaler.transform(features)
-        if self.prior is None:
-            return DenoiserInputs(condition, raw=raw)
-        means = prior_mean(self.prior, features, self.classes)
-        return DenoiserInputs(np.hstack([condition, means]), means, raw)
+        means = None if self.prior is None else prior_mean(self.prior, features, self.classes)
+        return denoiser_inputs(self.scaler.transform(features), means, raw)
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,8 @@ class StreamedInputs:
     def take(self, rows):
         """Return :class:`DenoiserInputs` of ``rows``, a slice or an array of indices."""
         raw = None if self.raw is None else self.raw.take(rows)
-        condition = self.scaler.transform(numbers(self.features[rows]))
-        if self.prior_means is None:
-            return DenoiserInputs(condition, raw=raw)
-        means = self.prior_means[rows]
-        return DenoiserInputs(np.hstack([condition, means]), means, raw)
+        means = None if self.prior_means is None else self.prior_means[rows]
+        return denoiser_inputs(self.scaler.transform(numbers(self.features[rows])), means, raw)
 
     def identity(self):
         """Return what tells these rows from others, for the name of a checkpoint."""

@@ -96,7 +96,7 @@ class LRADiffusionClassifier(LocalClassifier):
         """
         if not is_collection(X):
             return super().predict(X)
-        return self._mapped("predict", X, (), self.classes_.dtype)
+        return self._mapped("predict", X)
 
     def predict_proba(self, X, out=None):
         """Predict the probability of each class.
@@ -115,7 +115,7 @@ class LRADiffusionClassifier(LocalClassifier):
         """
         if not is_collection(X):
             return super().predict_proba(X, out=out)
-        return self._mapped("predict_proba", X, (len(self.classes_),), np.float64)
+        return self._mapped("predict_proba", X)
 
     def predict_log_proba(self, X):
         """Predict the logarithm of each class's probability, minus infinity of none.
@@ -131,17 +131,20 @@ class LRADiffusionClassifier(LocalClassifier):
         """
         if not is_collection(X):
             return super().predict_log_proba(X)
-        return self._mapped("predict_log_proba", X, (len(self.classes_),), np.float64)
+        return self._mapped("predict_log_proba", X)
 
-    def _mapped(self, method, X, shape, dtype):
+    def _mapped(self, method, X):
         """Return what a method says of the partitions of ``X``, when it is asked for."""
         model = copy.copy(self)
         for name in _OF_TRAINING_ROWS:
             vars(model).pop(name, None)
+        nothing = _of_no_rows(model, method)
         model = delayed(model, name=f"model-{uuid.uuid4().hex}", traverse=False)
         sizes = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * X.npartitions
         parts = [
-            da.from_delayed(delayed(_predicted)(model, method, part), (size, *shape), dtype)
+            da.from_delayed(
+                delayed(_predicted)(model, method, part), (size, *nothing.shape[1:]), nothing.dtype
+            )
             for part, size in zip(partitions_of(X), sizes, strict=True)
         ]
         return da.concatenate(parts, allow_unknown_chunksizes=True)
@@ -149,7 +152,11 @@ class LRADiffusionClassifier(LocalClassifier):
 
 def _predicted(model, method, partition):
     rows = as_array(partition)
-    if len(rows):
-        return getattr(model, method)(rows)
-    shape = (0,) if method == "predict" else (0, len(model.classes_))
-    return np.empty(shape, dtype=model.classes_.dtype if method == "predict" else np.float64)
+    return getattr(model, method)(rows) if len(rows) else _of_no_rows(model, method)
+
+
+def _of_no_rows(model, method):
+    """Return what a method says of no rows, which it refuses: its shape and dtype."""
+    if method == "predict":
+        return model.classes_[:0]
+    return np.empty((0, len(model.classes_)))

@@ -73,12 +73,12 @@ def one_rate(counts):
     return matrix
 
 
-def clear_transitions(proba, y_codes, sample_weight, unknown_weight=None):
+def clear_counts(proba, y_codes, sample_weight, unknown_weight=None):
     """Count the given labels of the rows that are clearest for a class.
 
     Their own labels had no part in ``proba`` (n_samples, n_classes), nor in the choice of the rows:
-    three tenths of those where a class leads, by the margin to the next one. Returns P(given |
-    true) with one rate for all classes, and class by class, shrunk towards the one rate.
+    three tenths of those where a class leads, by the margin to the next one. Returns counts
+    (n_classes, n_classes): row by true, column by given label.
 
     ``unknown_weight`` (n_samples,) is positive where the true label is known and the given one is
     not. Such rows that are clear more often than others have been looked at as their labels were
@@ -102,7 +102,7 @@ def clear_transitions(proba, y_codes, sample_weight, unknown_weight=None):
     if unknown_weight is not None and n_classes > 1:
         is_clear = margins >= least_margins[leading]
         counts += _wrong_counts(unknown_weight, is_clear, leading, n_classes)
-    return one_rate(counts), shrunk_transition(counts)
+    return counts
 
 
 def _wrong_counts(weight, is_clear, codes, n_classes):

@@ -8,9 +8,10 @@ from scipy.special import logsumexp, softmax
 
 from skdiffusion_label.noise_model._blocks import row_blocks
 from skdiffusion_label.noise_model._confusion import (
-    clear_transitions,
+    clear_counts,
     expected_counts,
     normalized,
+    one_rate,
     shrunk_transition,
 )
 from skdiffusion_label.noise_model._labels import LEAST_NOISE, labels_of
@@ -243,14 +244,14 @@ def _noise_models(judgements, labels, rows):
     """Return candidates for P(given | true), no noise first."""
     n_classes = judgements.shape[2]
     counted = labels.given, labels.noisy_weight, labels.unknown_weight
-    rate, matrix = clear_transitions(judgements.mean(axis=0), *counted)
-    noisy = [rate, matrix]
-    if n_classes > _MAX_CLASSES_OF_MATRIX:
-        noisy = [rate]
+    counts = clear_counts(judgements.mean(axis=0), *counted)
+    noisy = [one_rate(counts)]
+    if n_classes <= _MAX_CLASSES_OF_MATRIX:
+        noisy.append(shrunk_transition(counts))
     identity = np.eye(n_classes)
     models = [s * model + (1 - s) * identity for model in noisy for s in _STRENGTHS]
     if len(noisy) > 1:
-        models.append(_refined(matrix, judgements, labels, rows))
+        models.append(_refined(noisy[-1], judgements, labels, rows))
     return [_admissible(model) for model in [identity, *models]]
 
 

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 
 from skdiffusion_label.label_noise import pair_transition, uniform_transition
 from skdiffusion_label.noise_model._confusion import (
-    clear_transitions,
+    clear_counts,
     expected_counts,
     one_rate,
     shrunk_transition,
@@ -55,7 +55,8 @@ def test_even_noise_is_counted_among_clear_rows(noise_rate, n_classes, seed):
         noise_rate = 0.3  # of two classes, more than half wrong are the other way round
     matrix = uniform_transition(n_classes, noise_rate)
     proba, given = simulate(matrix, seed=seed)
-    rate, by_class = clear_transitions(proba, given, np.ones(4000))
+    counts = clear_counts(proba, given, np.ones(4000))
+    rate, by_class = one_rate(counts), shrunk_transition(counts)
     # Four standard errors of a share among 1,200 rows are .057 at most; twice it is .03.
     assert rate.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
     assert by_class.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
@@ -67,7 +68,8 @@ def test_even_noise_is_counted_among_clear_rows(noise_rate, n_classes, seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_pair_flips_are_counted_among_clear_rows(noise_rate, n_classes, seed):
     proba, given = simulate(pair_transition(n_classes, noise_rate), seed=seed)
-    rate, by_class = clear_transitions(proba, given, np.ones(4000))
+    counts = clear_counts(proba, given, np.ones(4000))
+    rate, by_class = one_rate(counts), shrunk_transition(counts)
     assert rate.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
     assert by_class.diagonal().mean() == pytest.approx(1 - noise_rate, abs=0.03)
     # Where labels went, one rate cannot tell, and the matrix can.
@@ -79,16 +81,14 @@ def test_rows_that_are_torn_are_not_counted():
     proba, given = simulate(uniform_transition(4, 0.2))
     torn = np.sort(proba, axis=1)[:, -1] - np.sort(proba, axis=1)[:, -2] < 0.5
     other = np.where(torn, (given + 1) % 4, given)
-    found, same = (clear_transitions(proba, labels, np.ones(4000)) for labels in (given, other))
-    for matrix, same_matrix in zip(found, same, strict=True):
-        assert_allclose(matrix, same_matrix)
+    found, same = (clear_counts(proba, labels, np.ones(4000)) for labels in (given, other))
+    assert_allclose(found, same)
 
 
 def test_all_rows_of_a_class_of_few_are_counted():
     proba = np.array([[0.9, 0.1]] * 5 + [[0.2, 0.8]] * 5)
     given = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 0])
-    rate, _ = clear_transitions(proba, given, np.ones(10))
-    assert_allclose(rate, uniform_transition(2, 0.3))
+    assert_allclose(clear_counts(proba, given, np.ones(10)), [[4, 1], [2, 3]])
 
 
 def test_rows_count_by_their_weight_and_not_at_all_without():
@@ -97,26 +97,24 @@ def test_rows_count_by_their_weight_and_not_at_all_without():
     weight = (rng.random(4000) < 0.5).astype(float)
     kept = weight > 0
     other = np.where(kept, given, rng.integers(4, size=4000))
-    found = clear_transitions(proba, other, weight)
-    alone = clear_transitions(proba[kept], given[kept], np.ones(kept.sum()))
-    for matrix, same in zip(found, alone, strict=True):
-        assert_allclose(matrix, same)
-    # One rate of weighted counts: right labels weigh three times as much as wrong ones.
+    found = clear_counts(proba, other, weight)
+    assert_allclose(found, clear_counts(proba[kept], given[kept], np.ones(kept.sum())))
     weight = np.where(np.arange(10) < 5, 3.0, 1.0)
     proba = np.array([[0.9, 0.1]] * 10)
-    rate, _ = clear_transitions(proba, (np.arange(10) >= 5).astype(int), weight)
-    assert_allclose(rate, uniform_transition(2, 0.25))
+    counts = clear_counts(proba, (np.arange(10) >= 5).astype(int), weight)
+    assert_allclose(counts, [[15, 5], [0, 0]])
 
 
 def test_single_class_has_no_noise():
-    for matrix in clear_transitions(np.ones((20, 1)), np.zeros(20, dtype=int), np.ones(20)):
+    counts = clear_counts(np.ones((20, 1)), np.zeros(20, dtype=int), np.ones(20))
+    for matrix in one_rate(counts), shrunk_transition(counts):
         assert_allclose(matrix, [[1.0]])
 
 
 def test_judge_is_left_as_it_is():
     proba, given = simulate(uniform_transition(4, 0.2), 100)
     proba.flags.writeable = False
-    clear_transitions(proba, given, np.ones(100))
+    clear_counts(proba, given, np.ones(100))
 
 
 def test_wrong_labels_scatter_as_far_as_the_counts_do():
