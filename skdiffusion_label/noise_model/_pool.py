@@ -27,6 +27,8 @@ _PENALTY_OF_ROW, _PENALTY_OF_ALL = 1e-3, 2.0
 # The same, from where weights start when a judge joins: of 24 cells of 150 rows and 44 of small
 # tables, log losses are lower by .11 and .001 than with .02 of each row.
 _PENALTY_OF_START = 40.0
+# For a squared distance of an offset from none: a standard deviation of one beforehand.
+_PENALTY_OF_OFFSET = 0.5
 _LEAST_LIKELY = 0.01  # of a noise model, below which its weights are not worth a second
 _NO_SHARE = 1e-7  # of a noise model, below which single precision does not see it
 _MAX_ITERATIONS = 60  # of L-BFGS
@@ -52,13 +54,17 @@ class Pool:
     ----------
     weights : ndarray of shape (n_models, n_judges)
         Exponents of the judges' probabilities; last that of a judge who has joined.
+    offsets : ndarray of shape (n_models, n_classes)
+        Logarithms of factors of the classes, whose frequencies the judges may miss.
     transitions : ndarray of shape (n_models, n_classes, n_classes)
         P(given label = column | true label = row).
     log_likely : ndarray of shape (n_models,)
-        How likely each noise model is, in nats and up to a constant; first that of no noise.
+        How likely each noise model is, in nats and up to a constant; first that of no noise, which
+        beforehand is as likely as all others together.
     """
 
     weights: np.ndarray
+    offsets: np.ndarray
     transitions: np.ndarray
     log_likely: np.ndarray
 
@@ -71,7 +77,7 @@ class Pool:
     def evidence_of_noise(self):
         """Logarithm of the odds of noise that goes by class against none."""
         none, *others = self.log_likely
-        return float(logsumexp(others) - np.log(len(others)) - none)
+        return float(logsumexp(others) - none)
 
     @property
     def transition_matrix(self):
@@ -84,11 +90,13 @@ class Pool:
         ``judgements`` (n_judges, n_samples, n_classes) are probabilities of given labels;
         ``of_joined`` (n_samples, n_classes) are those of true labels by a judge who has joined.
         """
-        parts = zip(self.likely, self.weights, self.transitions, strict=True)
+        shares = np.where(self.likely > _NO_SHARE, self.likely, 0)
+        shares /= shares.sum()
+        parts = zip(shares, self.weights, self.offsets, self.transitions, strict=True)
         return sum(
-            share * _product(_log_truth(judgements, transition, of_joined), weights)
-            for share, weights, transition in parts
-            if share > _NO_SHARE
+            share * _product(_log_truth(judgements, transition, of_joined), weights, offsets)
+            for share, weights, offsets, transition in parts
+            if share
         )
 
 
@@ -104,14 +112,15 @@ def fit_pool(
     """Weigh judges of given labels so that they judge true ones.
 
     Under a noise model P(given | true), each judge's probabilities of given labels are traced back
-    to the true ones (Richardson), and their product with one exponent for each judge is what the
-    true label is. The exponents are those that foretell given labels best through the noise. Noise
-    models are none; one rate for all classes and a matrix, both at full and at half strength,
-    counted among the rows where the judges are clearest; and this matrix counted anew among all
-    rows by what the pool and the row's own label say. Each counts by how well it foretells given
-    labels of rows that it has not been fitted to, in units of the standard error, and by how little
-    doubt it leaves about the true labels: classes that overlap everywhere are less likely than
-    labels that are wrong everywhere, if there are rows enough to tell classes apart.
+    to the true ones (Richardson), and their product, with one exponent for each judge and one
+    factor for each class, is what the true label is. Exponents and factors are those that foretell
+    given labels best through the noise: of a class of few rows, judges miss most. Noise models are
+    none; one rate for all classes and a matrix, both at full and at half strength, counted among
+    the rows where the judges are clearest; and this matrix counted anew among all rows by what the
+    pool and the row's own label say. Each counts by how well it foretells given labels of rows that
+    it has not been fitted to, in units of the standard error, and by how little doubt it leaves
+    about the true labels: classes that overlap everywhere are less likely than labels that are
+    wrong everywhere, if there are rows enough to tell classes apart.
 
     Parameters
     ----------
@@ -150,9 +159,11 @@ def fit_pool(
     rows_of_class = _n_effective(weight) / n_classes
     value = _VALUE_OF_CONFIDENCE * rows_of_class / (rows_of_class + _ROWS_OF_HALF_VALUE)
     log_likely = value * confidence - lags**2 / 2
+    log_likely[1:] -= np.log(len(log_likely) - 1)
     transitions = _noise_models(judgements, labels, rows)
-    weights = [_weights(judgements, labels, rows, model) for model in transitions]
-    return Pool(np.stack(weights), np.stack(transitions), log_likely)
+    fitted = [_weights(judgements, labels, rows, model) for model in transitions]
+    weights, offsets = map(np.stack, zip(*fitted, strict=True))
+    return Pool(weights, offsets, np.stack(transitions), log_likely)
 
 
 def join_judge(
@@ -168,7 +179,7 @@ def join_judge(
     """Let a judge of true labels join the pool.
 
     Beforehand, the pool and who joins it count by half each; given labels, foretold through the
-    noise, move the exponents from there.
+    noise, move exponents and offsets from there.
 
     Parameters
     ----------
@@ -198,12 +209,14 @@ def join_judge(
     rows = _some_rows(weight, judgements.shape[2], random_state)
     penalty = _PENALTY_OF_START / max(len(rows), 1)
     joined = np.column_stack([pool.weights, np.ones(len(pool.weights))]) / 2
+    offsets = pool.offsets / 2
     for model in np.flatnonzero(pool.likely > _LEAST_LIKELY):
-        start, transition = joined[model], pool.transitions[model]
+        start, transition = (joined[model], offsets[model]), pool.transitions[model]
         log_truth = _log_truth(judgements[:, rows], transition, proba[rows])
         likelihoods = labels.likelihoods(rows, transition)
-        joined[model] = _fit_weights(log_truth, likelihoods, weight[rows], start, penalty)
-    return replace(pool, weights=joined)
+        found = _fit_weights(log_truth, likelihoods, weight[rows], start, penalty)
+        joined[model], offsets[model] = found
+    return replace(pool, weights=joined, offsets=offsets)
 
 
 def _some_rows(weight, n_classes, random_state):
@@ -227,15 +240,15 @@ def _foretell(judgements, labels, taught, others):
     labels = replace(labels, weight=weight)
     losses, confidences = [], []
     for model in _noise_models(judgements, labels, taught):
-        weights = _weights(judgements, labels, taught, model)
-        truth = _product(_log_truth(judgements[:, others], model), weights)
+        fitted = _weights(judgements, labels, taught, model)
+        truth = _product(_log_truth(judgements[:, others], model), *fitted)
         losses.append(-np.log((truth * labels.likelihoods(others, model)).sum(axis=1)))
         confidences.append(truth.max(axis=1))
     return np.stack([losses, confidences])
 
 
 def _weights(judgements, labels, rows, transition):
-    """Return the exponents that are fitted to ``rows``."""
+    """Return the exponents and the offsets that are fitted to ``rows``."""
     log_truth = _log_truth(judgements[:, rows], transition)
     return _fit_weights(log_truth, labels.likelihoods(rows, transition), labels.weight[rows])
 
@@ -260,10 +273,10 @@ def _refined(transition, judgements, labels, rows):
     counted = labels.noisy_weight[:, None]
     for _ in range(_N_REFINEMENTS):
         transition = _admissible(transition)
-        weights = _weights(judgements, labels, rows, transition)
+        fitted = _weights(judgements, labels, rows, transition)
         counts = 0.0
         for some in row_blocks(len(labels.given), len(transition)):
-            truth = _product(_log_truth(judgements[:, some], transition), weights)
+            truth = _product(_log_truth(judgements[:, some], transition), *fitted)
             beliefs = posterior(truth, labels.likelihoods(some, transition))
             counts += expected_counts(beliefs * counted[some], labels.given[some])
         transition = shrunk_transition(counts)
@@ -303,34 +316,39 @@ def _log_truth(judgements, transition, of_joined=None):
     return np.log(np.stack(traced).clip(min=_LEAST_PROBABILITY))
 
 
-def _product(log_truth, weights):
-    return softmax(np.tensordot(weights, log_truth, 1), axis=1)
+def _product(log_truth, weights, offsets):
+    return softmax(np.tensordot(weights, log_truth, 1) + offsets, axis=1)
 
 
 def _fit_weights(log_truth, likelihoods, weight, start=None, penalty=None):
-    """Return the exponents under which given labels are most likely.
+    """Return the exponents and the offsets under which given labels are most likely.
 
-    ``penalty`` draws them towards ``start``, by default equal ones that sum to one.
+    ``penalty`` draws exponents towards those of ``start``, by default equal ones that sum to one;
+    offsets are drawn towards those of ``start``, by default none.
     """
-    n_judges = len(log_truth)
+    n_judges, n_rows, n_classes = log_truth.shape
     share = weight / max(weight.sum(), 1e-12)
     if start is None:
-        start = np.full(n_judges, 1 / n_judges)
-        penalty = _PENALTY_OF_ROW + _PENALTY_OF_ALL / max(len(weight), 1)
+        start = np.full(n_judges, 1 / n_judges), np.zeros(n_classes)
+        penalty = _PENALTY_OF_ROW + _PENALTY_OF_ALL / max(n_rows, 1)
+    penalties = penalty, _PENALTY_OF_OFFSET / max(n_rows, 1)
+    penalties = np.repeat(penalties, [n_judges, n_classes])
+    start = np.concatenate(start)
 
-    def loss(weights):
-        truth = _product(log_truth, weights)
+    def loss(parameters):
+        truth = _product(log_truth, *np.split(parameters, [n_judges]))
         joint = truth * likelihoods
         foretold = joint.sum(axis=1, keepdims=True)
-        pull = truth - joint / foretold
-        gradient = np.tensordot(log_truth, pull * share[:, None], 2)
-        away = weights - start
-        value = -share @ np.log(foretold[:, 0]) + penalty * away @ away
-        return value, gradient + 2 * penalty * away
+        pull = (truth - joint / foretold) * share[:, None]
+        gradient = np.concatenate([np.tensordot(log_truth, pull, 2), pull.sum(axis=0)])
+        away = parameters - start
+        value = -share @ np.log(foretold[:, 0]) + penalties * away @ away
+        return value, gradient + 2 * penalties * away
 
-    bounds = [(0, None)] * n_judges
+    bounds = [(0, None)] * n_judges + [(None, None)] * n_classes
     options = {"maxiter": _MAX_ITERATIONS}
-    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return np.split(found.x, [n_judges])
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,22 @@ def test_uniform_judge_changes_nothing():
     assert together.evidence_of_noise == pytest.approx(alone.evidence_of_noise, rel=0.05)
 
 
+@pytest.mark.parametrize("noise_rate", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_class_that_judges_miss_gets_its_frequency(seed, noise_rate):
+    """Judges say of a class a twentieth of what they should; of labels, some are wrong."""
+    proba, judgements, rng = simulate_overlap(seed=seed)
+    true = draw(proba, rng)
+    wrong = rng.random(len(true)) < noise_rate
+    given = np.where(wrong, rng.integers(4, size=len(true)), true)
+    of_given = (1 - noise_rate) * judgements + noise_rate / 4
+    missing = normalized(of_given * [0.05, 1, 1, 1])
+    seen, mended = (fit_pool(judges, given).truth(judges) for judges in (of_given, missing))
+    assert missing[..., 0].mean() < 0.7 * np.mean(given == 0)
+    assert mended[:, 0].mean() == pytest.approx(np.mean(true == 0), abs=0.04)
+    assert accuracy(mended, true) > accuracy(seen, true) - 0.02
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_judge_at_random_gets_no_weight(seed):
     proba, judgements, rng = simulate_overlap(4000, seed=seed)
@@ -218,7 +234,7 @@ def test_labels_at_random_leave_no_truth_to_be_found():
 def test_truth_of_one_judge_without_noise_is_what_it_says():
     proba, *_ = simulate_overlap(n_samples=50)
     proba = 0.01 + 0.96 * proba
-    pool = Pool(np.ones((1, 1)), np.eye(4)[None], np.zeros(1))
+    pool = Pool(np.ones((1, 1)), np.zeros((1, 4)), np.eye(4)[None], np.zeros(1))
     assert_allclose(pool.truth(proba[None]), proba, rtol=1e-9)
 
 
@@ -226,10 +242,11 @@ def test_truth_is_a_product_of_powers_averaged_over_noise_models():
     proba = 0.01 + 0.96 * simulate_overlap(n_samples=50)[1]
     weights = np.array([[0.5, 1.0, 0.0], [2.0, 0.3, 0.2]])
     identities = np.tile(np.eye(4), (2, 1, 1))
-    pool = Pool(weights, identities, np.log([0.25, 0.75]))
+    offsets = np.log([[1.0, 2, 3, 4], [1, 1, 1, 1]])
+    pool = Pool(weights, offsets, identities, np.log([0.25, 0.75]))
     first, second = (
-        normalized(np.prod([judge**w for judge, w in zip(proba, row, strict=True)], axis=0))
-        for row in weights
+        normalized(factor * np.prod([p**w for p, w in zip(proba, row, strict=True)], axis=0))
+        for row, factor in zip(weights, np.exp(offsets), strict=True)
     )
     assert_allclose(pool.truth(proba), 0.25 * first + 0.75 * second, rtol=1e-9)
     assert_allclose(pool.transition_matrix, np.eye(4))
@@ -246,8 +263,7 @@ def test_noise_models_are_distributions_and_none_comes_first():
     n_models = len(pool.likely)
     assert pool.weights.shape == (n_models, 2)
     assert pool.transitions.shape == (n_models, 4, 4)
-    # The log-odds of a mean noise model against none.
-    odds = pool.likely[1:].mean() / pool.likely[0]
+    odds = pool.likely[1:].sum() / pool.likely[0]
     assert pool.evidence_of_noise == pytest.approx(np.log(odds))
 
 
