@@ -680,6 +680,7 @@ def test_review_loop_scores_the_other_rows(monkeypatch, tmp_path, capsys):
     review_loop.main(words)
     written = json.loads((tmp_path / "review_loop.json").read_text(encoding="utf-8"))
     assert written["results"] == json.loads(capsys.readouterr().out)
+    assert written["command"].split()[1:3] == ["examples/benchmarks/review_loop.py", "digits"]
     names = ["at_random", "suspicious", "verified_alone"]
     assert list(written["results"]) == [f"digits {name}" for name in names]
     for scores in written["results"].values():

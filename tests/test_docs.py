@@ -113,6 +113,19 @@ def test_guide_shows_what_was_measured_of_the_page():
     ) in guide
 
 
+def test_guide_shows_what_was_measured_of_reviews():
+    results = json.loads((ROOT / "docs" / "results" / "review_loop.json").read_text())["results"]
+    guide = " ".join((ROOT / "docs" / "guides" / "review.rst").read_text().split())
+    for name, metric, digits in (
+        ("digits suspicious", "right", 4),
+        ("digits at_random", "right", 4),
+        ("defects releases", "auroc", 3),
+    ):
+        for when in ("before", "after"):
+            assert f" {results[name][f'{when}_{metric}']:.{digits}f} ".replace(" 0", " ") in guide
+        assert results[name].get("flagged_again", 0) == 0
+
+
 def test_readme_names_the_two_commands():
     assert "make demo" in README
     assert "make test" in README

@@ -12,8 +12,6 @@ output folder.
 """
 
 import argparse
-import json
-import shlex
 import statistics
 import sys
 import tempfile
@@ -24,7 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
-from store import circumstances
+from store import write_results
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
@@ -224,17 +222,9 @@ def main(argv=None):
         print(f"{title}, {device}, {torch.get_num_threads()} threads")
         for name, values in methods.items():
             print(f"  {name:26}{values['images_per_second']:10.1f} images/s{values['ratio']:9.2f}")
-    report = {
-        "command": shlex.join(["python", "examples/benchmarks/images.py", *argv]),
-        "device": device,
-        "n_threads": torch.get_num_threads(),
-        "n_images": options.n_images,
-        "results": results,
-        **circumstances(),
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
+    facts = {"device": device, "n_threads": torch.get_num_threads(), "n_images": options.n_images}
     path = options.output / f"images_{options.device}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_results(path, __file__, argv, results, **facts)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ For example, from the root of the repository::
 
 import argparse
 import json
-import shlex
 import statistics
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import numpy as np
 from chromium import open_browser
 from images import make_images
 from sklearn.linear_model import LogisticRegression
-from store import circumstances
+from store import write_results
 
 from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.review import write_review
@@ -94,14 +93,7 @@ def main(argv=None):
         "key_ms": {"median": round(statistics.median(keys)), "worst": round(max(keys))},
     }
     print(json.dumps(results, indent=1))
-    report = {
-        "command": shlex.join(["python", "examples/benchmarks/review.py", *argv]),
-        "results": results,
-        **circumstances(),
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1) + "\n"
-    (options.output / "review.json").write_text(text, encoding="utf-8")
+    write_results(options.output / "review.json", __file__, argv, results)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ output folder.
 
 import argparse
 import json
-import shlex
 import sys
 import warnings
 from functools import partial
@@ -26,7 +25,7 @@ import pandas as pd
 from grid_sources import DEFECTS, defects, music
 from simulated import digits
 from sklearn.metrics import roc_auc_score
-from store import circumstances
+from store import write_results
 
 from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
@@ -157,15 +156,8 @@ def main(argv=None):
     records = measure(parts, options.seeds, options.n_rows, options.data_dir, tell)
     results = summarize(records)
     print(json.dumps(results, indent=1))
-    report = {
-        "command": shlex.join(["python", "examples/benchmarks/review_loop.py", *argv]),
-        "results": results,
-        "runs": records,
-        **circumstances(),
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1) + "\n"
-    (options.output / "review_loop.json").write_text(text, encoding="utf-8")
+    path = options.output / "review_loop.json"
+    write_results(path, __file__, argv, results, runs=records)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The file of finished runs: one line of JSON each, written at once and found again later."""
+"""The file of finished runs, one line of JSON each, found again later; files of results."""
 
 import datetime
 import hashlib
 import json
 import os
 import platform
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +81,11 @@ def circumstances():
         },
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def write_results(path, script, argv, results, **facts):
+    """Write ``results``, the command that led to them, and what else they depend on."""
+    command = shlex.join(["python", f"examples/benchmarks/{Path(script).name}", *argv])
+    report = {"command": command, **facts, "results": results, **circumstances()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

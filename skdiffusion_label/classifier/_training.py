@@ -22,6 +22,7 @@ from skdiffusion_label.diffusion import (
     fit_temperature,
     train_denoiser,
 )
+from skdiffusion_label.noise_model import labels_of
 
 # Updates after which a network's accuracy on the six archives no longer rises; and that of one that
 # joins judges, with at most .002 of log loss.
@@ -289,12 +290,16 @@ def _judge_some(chains, inputs, some, n_classes):
 
 
 def _first_half(rows, generator):
-    """Mark half of each class, of the rows trained on, or all rows of half of the groups."""
+    """Mark half of each class, of the rows trained on, or all rows of half of the groups.
+
+    Classes are those of the labels before verification: a label that is verified changes what the
+    networks learn, not which rows they learn from.
+    """
     units = rows.trained if rows.groups is None else np.unique(rows.groups)
     units = units[torch.randperm(len(units), generator=generator).numpy()]
     if rows.groups is not None:
         return np.isin(rows.groups, units[::2])
-    units = units[np.argsort(rows.y_codes[units], kind="stable")]
+    units = units[np.argsort(labels_of(**rows.labels).given[units], kind="stable")]
     return np.isin(np.arange(len(rows.y_codes)), units[::2])
 
 

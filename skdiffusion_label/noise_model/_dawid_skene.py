@@ -4,10 +4,11 @@ import numpy as np
 
 from skdiffusion_label.noise_model._confusion import expected_counts, normalized, shrunk_transition
 
-_MAX_ROUNDS = 25
-# Nats for each row. Smaller gains come with no better labels: on the neighbors of banking queries
-# with 40 % of the labels moved to the next class, .938 are right here and .935 ten rounds later.
-_MIN_GAIN = 1e-3
+# Nats for each row, and rounds that this takes: the likelihood has plateaus. Of nine draws of two
+# classes, 90 and 10 % of 2,000 rows, with three or five annotators, .942 of the labels come out
+# right, and .891 if a gain of less than .001 is the end; the rarer class's share is .09 to .27
+# instead of .18 to .29.
+_MIN_GAIN, _MAX_ROUNDS = 1e-5, 200
 
 
 def alternate(beliefs, estimate, infer):
@@ -25,8 +26,8 @@ def alternate(beliefs, estimate, infer):
     Returns
     -------
     model, beliefs : object
-        Those of the highest likelihood. The search ends at the first round that gains less than a
-        thousandth, and after 25 at the latest.
+        Those of the highest likelihood. The search ends at the first round that gains next to
+        nothing, and after 200 at the latest.
     """
     best_likelihood = -np.inf
     for _ in range(_MAX_ROUNDS):

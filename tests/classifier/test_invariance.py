@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
 from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label.classifier import _chains
 
 CONFIGURATIONS = [
     {"prediction_type": prediction_type, "n_sampling_steps": 4}
@@ -52,15 +51,6 @@ def test_a_row_does_not_depend_on_its_batch(dtype, configured):
         alone = configured.predict_proba(X[row : row + 1])
         assert_allclose(alone, proba[row : row + 1], rtol=0, atol=1e-7)
         assert configured.predict(X[row : row + 1]) == labels[row]
-
-
-def test_blocks_of_rows_are_not_seen_in_predictions(configured, blobs, monkeypatch):
-    X, _, y = blobs
-    proba, purified = configured.predict_proba(X), configured.purify_proba(X, y)
-    monkeypatch.setattr(_chains, "_ROWS_PER_BLOCK", 7 * len(configured.initial_noise_))
-    # Other products of matrices: float32 rounds them differently.
-    assert_allclose(configured.predict_proba(X), proba, atol=1e-4)
-    assert_allclose(configured.purify_proba(X, y), purified, atol=1e-4)
 
 
 def test_a_row_fitted_in_float32_does_not_depend_on_its_batch(configured, blobs):

@@ -70,6 +70,62 @@ def test_an_annotator_who_knows_nothing_is_as_good_as_absent():
     assert np.abs(with_him - without).mean() < 0.02
 
 
+def rare_class(random_state):
+    """Draw true labels, of which a tenth are ones, and those of five annotators."""
+    true = (np.random.default_rng(random_state).random(2000) < 0.1).astype(int)
+    matrices = [uniform_transition(2, rate) for rate in (0.2, 0.25, 0.3, 0.2, 0.3)]
+    seeds = range(5 * random_state, 5 * random_state + 5)
+    columns = [flip_labels(true, m, random_state=s) for m, s in zip(matrices, seeds, strict=True)]
+    return true, np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rare_class_stays_rare(seed):
+    true, annotations = rare_class(seed)
+    found = aggregate_annotations(annotations)
+    majority_share = np.mean(annotations.mean(axis=1) > 0.5)
+    assert majority_share > true.mean() + 0.06
+    assert_allclose(found.label_distributions[:, 1].mean(), true.mean(), atol=0.03)
+    assert np.mean(found.labels == true) > 0.92
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0], ids=["none", "who knows nothing"])
+def test_what_is_known_of_rows_stays_where_annotators_say_nothing(share):
+    rng = np.random.default_rng(0)
+    annotations = np.where(rng.random((2000, 1)) < 0.7, 1.0, 0.0)
+    annotations[10 : 2000 - int(1990 * share)] = np.nan
+    known = np.array([0.9, 0.1])
+    found = aggregate_annotations(annotations, np.tile(known, (2000, 1)))
+    assert_allclose(found.label_distributions[10:], np.tile(known, (1990, 1)), atol=0.02)
+    assert_allclose(found.label_distributions.mean(axis=0), known, atol=0.005)
+
+
+def another_round(annotations, distributions):
+    """Return the mean log-likelihood of annotations, and new distributions, by the textbook."""
+    log_joint = np.tile(np.log(distributions.mean(axis=0)), (len(annotations), 1))
+    for given in annotations.T.astype(int):
+        counts = np.stack([distributions[given == code].sum(axis=0) for code in range(4)], axis=1)
+        log_joint += np.log(counts / counts.sum(axis=1, keepdims=True))[:, given].T
+    likelihood = np.logaddexp.reduce(log_joint, axis=1)
+    return likelihood.mean(), np.exp(log_joint - likelihood[:, None])
+
+
+@pytest.mark.parametrize("matrices", [GOOD, [*GOOD, RANDOM, RANDOM], [*GOOD, PERMUTING]])
+def test_rounds_raise_the_likelihood_until_it_rises_no_more(matrices):
+    true, annotations = simulated(matrices)
+    votes = np.stack([(annotations == code).mean(axis=1) for code in range(4)], axis=1)
+    found = aggregate_annotations(annotations)
+    likelihoods, distributions = [another_round(annotations, votes)[0]], found.label_distributions
+    for _ in range(20):
+        likelihood, distributions = another_round(annotations, distributions)
+        likelihoods.append(likelihood)
+    assert likelihoods[1] > likelihoods[0] + 0.03
+    assert np.diff(likelihoods).min() > -1e-9
+    assert likelihoods[-1] < likelihoods[1] + 0.01
+    more = np.mean(distributions.argmax(axis=1) == true)
+    assert abs(np.mean(found.labels == true) - more) < 0.01
+
+
 def test_two_annotators_who_agree_are_believed():
     names = np.array(["ant", "bee"])[np.arange(50) % 2]
     found = aggregate_annotations(np.stack([names, names], axis=1))

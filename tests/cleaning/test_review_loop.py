@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
@@ -21,6 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label.classifier._training import _first_half
+from skdiffusion_label.classifier._validation import check_rows
 from skdiffusion_label.cleaning import LabelCleaner, read_decisions
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
 
@@ -128,6 +131,19 @@ def test_labels_before_verification_are_known_as_in_apply(estimator, blobs):
     assert np.abs(untold["p_label_error"] - told["p_label_error"]).max() > 1e-6
     with pytest.raises(ValueError, match="given must hold a label for each of 300 rows"):
         cleaner.fit(X, mended, verified=verified, given=y_given[:5])
+
+
+def test_halves_are_drawn_alike_whichever_labels_are_verified(blobs):
+    X, y, y_given = blobs
+    halves = []
+    for verified in (np.zeros(300, dtype=bool), np.arange(300) % 6 == 0):
+        told = {"verified": verified, "given": y_given}
+        mended = np.where(verified, y, y_given)
+        rows = check_rows(JUDGE, X, mended, None, None, np.random.RandomState(0), **told)
+        halves.append(_first_half(rows, torch.Generator().manual_seed(0)))
+    assert_array_equal(*halves)
+    for code in range(3):
+        assert abs(halves[0][y_given == code].mean() - 0.5) < 0.01
 
 
 @pytest.mark.parametrize(

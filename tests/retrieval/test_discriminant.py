@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import make_blobs
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -204,28 +204,32 @@ def test_another_seed_splits_anew_and_the_same_one_does_not(plain):
 # Shrinkage and sharpness
 
 
-def test_shrinkage_that_foretells_best_is_taken(monkeypatch):
+def loss_of(log_proba, y_codes, factor=1.0):
+    """Return the mean log loss with logits multiplied by ``factor``."""
+    return -log_softmax(factor * log_proba, axis=1)[np.arange(len(y_codes)), y_codes].mean()
+
+
+def test_shrinkage_that_foretells_best_is_taken():
     features, y_codes = noisy_blobs(60, n_features=30)
-    losses, shrinkages = [], (0.02, 0.1, 0.4, 0.8)
-    for shrinkage in shrinkages:
-        monkeypatch.setattr(_discriminant, "_SHRINKAGES", (shrinkage,))
-        _, log_proba = fit_discriminant(features, y_codes, 3)
-        losses.append(-log_proba[np.arange(60), y_codes].mean())
-    monkeypatch.setattr(_discriminant, "_SHRINKAGES", shrinkages)
+    losses, factors = [], np.exp(np.linspace(-4, 2, 121))
+    for shrinkage in (0.02, 0.1, 0.4, 0.8):
+        log_proba = np.empty((60, 3))
+        for fold in _discriminant.draw_folds(60):
+            others = np.delete(np.arange(60), fold)
+            given = features[others], y_codes[others], 3, features[fold]
+            log_proba[fold] = textbook_log_proba(*given, shrinkage)
+        losses.append(min(loss_of(log_proba, y_codes, factor) for factor in factors))
     _, log_proba = fit_discriminant(features, y_codes, 3)
-    assert -log_proba[np.arange(60), y_codes].mean() == pytest.approx(min(losses), abs=1e-6)
+    assert loss_of(log_proba, y_codes) == pytest.approx(min(losses), abs=1e-3)
     assert min(losses) < max(losses) - 0.01
 
 
-def test_logits_are_multiplied_by_the_best_factor(shrinkage, monkeypatch):
+def test_logits_are_multiplied_by_the_best_factor():
     features, y_codes = noisy_blobs(100, n_features=30)
     _, log_proba = fit_discriminant(features, y_codes, 3)
-    rows = np.arange(100)
-    loss = -log_proba[rows, y_codes].mean()
-    for factor in np.exp(np.linspace(-4, 2, 61)):
-        monkeypatch.setattr(_discriminant, "_sharpness", lambda *args, f=factor: (f, 0.0))
-        _, other = fit_discriminant(features, y_codes, 3)
-        assert -other[rows, y_codes].mean() > loss - 1e-3
+    for factor in np.exp(np.linspace(-2, 2, 61)):
+        assert loss_of(log_proba, y_codes, factor) > loss_of(log_proba, y_codes) - 1e-3
+    assert loss_of(log_proba, y_codes, 1.5) > loss_of(log_proba, y_codes) + 1e-3
 
 
 # Weights

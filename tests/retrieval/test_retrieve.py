@@ -163,10 +163,12 @@ def test_many_rows_are_asked_about_the_candidates_alone():
     np.testing.assert_array_equal(found.judgements[found.space][0], expected)
 
 
-def test_no_space_is_chosen_where_one_is_given(monkeypatch):
-    monkeypatch.setattr(_retrieve, "choose_space", None)
+@pytest.mark.parametrize("space", ["features", "standardized", "supervised"])
+def test_no_space_is_chosen_where_one_is_given(space):
     arguments, _ = problem()
-    assert retrieve(*arguments, space="features").neighbors.shape == (300, 50)
+    found = retrieve(*arguments, space=space)
+    assert found.neighbors.shape == (300, 50)
+    assert list(found.judgements) == [found.space] == [space]
 
 
 def test_neighbors_from_outside_take_the_place_of_the_search():
