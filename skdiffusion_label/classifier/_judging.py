@@ -10,7 +10,6 @@ from skdiffusion_label.classifier._chains import Chains
 from skdiffusion_label.classifier._inputs import Sight
 from skdiffusion_label.classifier._judgement import (
     Judges,
-    blocks_of_one_shape,
     conclude,
     conclude_by_votes,
     join_given,
@@ -155,8 +154,7 @@ class Jury:
         if self.network is not None:
             parts.append(self.network.proba(inputs))
         truths, neighbors = [], []
-        for seen, standardized, *of_network in blocks_of_one_shape(*parts):
-            judgements, nearest = self.judges.ask(seen, standardized)
+        for judgements, nearest, of_network in self.judges.ask(*parts):
             truths.append(self.judges.pool.truth(judgements, *of_network))
             neighbors.append(self.candidates[nearest[self.space]])
         return (np.concatenate(part)[: len(features)] for part in (truths, neighbors))
