@@ -2,7 +2,8 @@
 
 Features are read from a file. What the fit adds to the process at its peak, over that with a small
 fit behind it, in tables of rows by classes in single precision, as ``label_distributions_`` is one
-up to 100,000 rows; and the seconds. Pages of the file that the system holds in memory count.
+where judges learn from all rows; and the seconds. Pages of the file that the system holds in memory
+count.
 """
 
 import argparse

@@ -156,8 +156,8 @@ class LRADiffusionClassifier(
         Where they were looked up; "given" if they came with ``fit``.
     label_distributions_ : ndarray or csr_array of shape (n_samples, n_classes), dtype=float32
         What training draws each row's label from: what the judges say of it, joined with its own
-        given label, or the vote. Of more than 100,000 rows and 50 classes a sparse array of the 20
-        classes that matter most to a row.
+        given label, or the vote. Where judges learn from a part of the rows, and of more than 50
+        classes, a sparse array of the 20 classes that matter most to a row.
     out_of_sample_proba_ : ndarray or csr_array of shape (n_samples, n_classes), dtype=float32
         What the judges, and the network if it joins them, say of each training row's true label
         without its own given label. Sparse as the labels are.
@@ -315,7 +315,8 @@ class LRADiffusionClassifier(
             Training rows, or whatever ``feature_extractor`` takes. Features are finite and lie
             between -1e18 and 1e18: a larger number mostly stands for a missing one. In half, single
             or double precision, or as bytes, they stay where they are, be it a ``numpy.memmap``. Of
-            more than 100,000 rows, judges learn from 50,000, and all others are new to them.
+            more than 100,000 rows, judges learn from 50,000, and all others are new to them; with
+            more than 500 classes of fewer, down to 50,000 as rows times classes are 50 million.
         y : array-like of shape (n_samples,)
             Given labels, right or wrong: strings, booleans or integers; None, NaN or pandas.NA
             where there is none. Such a row is treated as one of weight zero.

@@ -16,6 +16,9 @@ from skdiffusion_label.classifier._validation import TrainingRows
 
 # Rows, up to which judges learn from all of them. What is measured on 45,000 rows stays as it is.
 MANY_ROWS = 100_000
+# Rows times classes, above which fewer rows are many, down to those of the core: tables of them, of
+# which judges hold some five, are what a fit needs most memory of.
+_MANY_ENTRIES = 50_000_000
 # Rows: neighbors are sought among five thousand, trees see as many, the pool is fitted to less, and
 # the linear model has a few hundred rows for each feature.
 _ROWS_OF_CORE = 50_000
@@ -49,7 +52,8 @@ def draw_core(rows, random_state):
     group is known.
     """
     n_rows = len(rows.y_codes)
-    if n_rows <= MANY_ROWS or rows.neighbors is not None:
+    many = np.clip(_MANY_ENTRIES // len(rows.classes), _ROWS_OF_CORE, MANY_ROWS)
+    if n_rows <= many or rows.neighbors is not None:
         return None
     shuffled = rows.trained
     rng = np.random.default_rng(random_state.randint(np.iinfo(np.int32).max))

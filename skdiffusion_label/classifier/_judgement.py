@@ -179,19 +179,28 @@ class Judges:
         """
         judges = self.at_hand
         blocks = [
-            judges._truth(*parts)
-            for parts in blocks_of_one_shape(features, standardized, *of_network)
+            [judges._weighted(judgements, each) for each in said]
+            for judgements, _, said in judges.ask(features, standardized, *of_network)
         ]
         return [np.concatenate(part)[: len(features)] for part in zip(*blocks, strict=True)]
 
-    def _truth(self, features, standardized, *of_network):
-        judgements, _ = self.ask(features, standardized)
-        weighted = [self.pool.truth(judgements, each) * self.class_weight for each in of_network]
-        return [each / each.sum(axis=1, keepdims=True) for each in weighted]
+    def _weighted(self, judgements, of_network):
+        weighted = self.pool.truth(judgements, of_network) * self.class_weight
+        return weighted / weighted.sum(axis=1, keepdims=True)
 
-    def ask(self, features, standardized):
-        """Return what all but the network say of a block of rows, and their neighbors by space."""
-        log_proba, of_forests = self.models.judge(standardized)
+    def ask(self, features, standardized, *of_network):
+        """Yield what all but the network say of a block of rows, and their neighbors by space.
+
+        And those of its rows that each of ``of_network`` has.
+        """
+        leaves = self.models.leaves(standardized)
+        parts = features, standardized, *leaves, *of_network
+        for seen, scaled, *others in blocks_of_one_shape(*parts):
+            ends, said = others[: len(leaves)], others[len(leaves) :]
+            yield *self._ask(seen, scaled, ends), said
+
+    def _ask(self, features, standardized, leaves):
+        log_proba, of_forests = self.models.judge(standardized, leaves)
         points = {
             "features": features,
             "standardized": standardized,

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from skdiffusion_label.classifier._chains import Chains
+from skdiffusion_label.classifier._chains import Chains, starting_noise
 from skdiffusion_label.classifier._inputs import Sight
 from skdiffusion_label.classifier._judgement import (
     Judges,
-    blocks_of_one_shape,
     conclude,
     conclude_by_votes,
     join_given,
@@ -24,10 +23,6 @@ from skdiffusion_label.classifier._tables import condensed, expanded
 from skdiffusion_label.classifier._training import judge_by_halves
 from skdiffusion_label.noise_model import LocalNoise, Pool
 from skdiffusion_label.retrieval import count_votes
-
-# Mirrored, of the chains by which other rows are judged: all of them take four times as long and
-# move probabilities by less than the network's own error.
-_N_STARTS = 2
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,9 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
         known = models, retrieval, *judged, of_network, rows, seed, needed
         judgement, judges = judge_anew(*known)
         if chains is not None:
-            chains = replace(chains, initial_noise=chains.initial_noise[:_N_STARTS])
+            # One chain from the mean of all starts: these take eight times as long and move
+            # probabilities by less than the network's own error.
+            chains = replace(chains, initial_noise=starting_noise("mean", len(rows.classes), None))
     else:
         is_vote = estimator.label_aggregation == "vote"
         known = (retrieval, *judged) if is_vote else judged
@@ -155,8 +152,7 @@ class Jury:
         if self.network is not None:
             parts.append(self.network.proba(inputs))
         truths, neighbors = [], []
-        for seen, standardized, *of_network in blocks_of_one_shape(*parts):
-            judgements, nearest = self.judges.ask(seen, standardized)
+        for judgements, nearest, of_network in self.judges.ask(*parts):
             truths.append(self.judges.pool.truth(judgements, *of_network))
             neighbors.append(self.candidates[nearest[self.space]])
         return (np.concatenate(part)[: len(features)] for part in (truths, neighbors))

@@ -41,15 +41,29 @@ class Models:
     forests: tuple
     frequencies: np.ndarray
 
-    def judge(self, standardized):
+    def leaves(self, standardized):
+        """Return where rows end in the trees of each forest, (n_samples, n_trees) each.
+
+        A tree is read from memory once for all of them: thousands cost half as much as hundreds.
+        """
+        return [forest.leaves(standardized) for forest in self.forests]
+
+    def judge(self, standardized, leaves):
         """Return probabilities of given labels: of the linear model's logarithm, then of forests.
+
+        Parameters
+        ----------
+        standardized : ndarray of shape (n_samples, n_features)
+        leaves : list of ndarray of shape (n_samples, n_trees)
+            Where these rows end.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
         of_forests : list of ndarray of shape (n_samples, n_classes)
         """
-        of_forests = [_judged_by_all(one, standardized, self.frequencies) for one in self.forests]
+        forests = zip(self.forests, leaves, strict=True)
+        of_forests = [_judged_by_all(one, ends, self.frequencies) for one, ends in forests]
         return self.discriminant.log_proba(standardized), of_forests
 
 
@@ -112,7 +126,7 @@ def _judged_across_groups(grow, standardized, rows, frequencies):
         weight[fold] = 0
         if weight.any():
             forest, _ = grow(replace(rows, weight=weight))
-            proba[fold] = _judged_by_all(forest, standardized[fold], frequencies)
+            proba[fold] = _judged_by_all(forest, forest.leaves(standardized[fold]), frequencies)
     return proba
 
 
@@ -132,8 +146,7 @@ def _judged_out_of_bag(forest, seen, standardized, rows, frequencies):
     return Table(judge, (len(standardized), len(frequencies)))
 
 
-def _judged_by_all(forest, standardized, frequencies):
-    leaves = forest.leaves(standardized)
+def _judged_by_all(forest, leaves, frequencies):
     return _judged(forest, leaves, np.ones(leaves.shape, dtype=bool), frequencies)
 
 

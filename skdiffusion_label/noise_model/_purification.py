@@ -8,17 +8,22 @@ _N_DECONVOLUTIONS = 10  # rounds: what is left of the noise is less than that of
 
 
 def deconvolved(proba, transition_matrix):
-    """Return p(true label | x) of which the noise makes p(given label | x), after Richardson."""
+    """Return p(true label | x) of which the noise makes p(given label | x), after Richardson.
+
+    A class is a row of what it works on: sums over a few classes are then sums of long rows.
+    """
+    proba = np.ascontiguousarray(proba.T)
     forward, backward = _products(transition_matrix.astype(proba.dtype))
     truth = proba
     for _ in range(_N_DECONVOLUTIONS):
         ratio = proba / forward(truth).clip(min=1e-12)
-        truth = normalized(truth * backward(ratio))
-    return truth
+        truth = truth * backward(ratio)
+        truth /= truth.sum(axis=0).clip(min=1e-300)
+    return truth.T
 
 
 def _products(matrix):
-    """Return what multiplies rows by ``matrix`` and by its transpose; one rate needs no product."""
+    """Return what multiplies columns by ``matrix`` transposed, and by it; one rate needs none."""
     n_classes = len(matrix)
     rate = matrix[0, -1]
     gain = matrix[0, 0] - rate
@@ -26,11 +31,11 @@ def _products(matrix):
     is_one_rate = np.ptp(matrix.diagonal()) == 0 and np.count_nonzero(matrix == rate) == n_equal
     if n_classes > 1 and is_one_rate:
 
-        def product(rows):
-            return gain * rows + rate * rows.sum(axis=1, keepdims=True)
+        def product(columns):
+            return gain * columns + rate * columns.sum(axis=0)
 
         return product, product
-    return lambda rows: rows @ matrix, lambda rows: rows @ matrix.T
+    return lambda columns: matrix.T @ columns, lambda columns: matrix @ columns
 
 
 def posterior_of_given(proba, y_codes, transition_matrix):

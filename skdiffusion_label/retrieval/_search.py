@@ -213,19 +213,26 @@ def largest(values, k):
 def _largest(values, k):
     """Return the columns of each row's ``k`` largest ``values`` (b, n), the largest first.
 
-    They all lie in the ``k`` groups of columns with the largest maxima: one fast pass finds these.
+    They are no smaller than the ``k``-th largest maximum of groups of columns, and few others are
+    not: one fast pass finds these.
     """
-    n_groups = values.shape[1] // _GROUP_SIZE
+    n_rows, n_columns = values.shape
+    n_groups = n_columns // _GROUP_SIZE
     if n_groups < 4 * k:
         return values.topk(k, dim=1).indices
-    n_grouped = n_groups * _GROUP_SIZE
-    maxima = values[:, :n_grouped].unflatten(1, (_GROUP_SIZE, n_groups)).amax(dim=1)
-    groups = maxima.topk(k, dim=1, sorted=False).indices
-    columns = (groups.unsqueeze(2) + n_groups * torch.arange(_GROUP_SIZE)).flatten(1)
-    rest = torch.arange(n_grouped, values.shape[1]).expand(len(values), -1)
-    columns = torch.cat([columns, rest], dim=1)
-    best = values.gather(1, columns).topk(k, dim=1).indices
-    return columns.gather(1, best)
+    grouped = values[:, : n_groups * _GROUP_SIZE].unflatten(1, (_GROUP_SIZE, n_groups))
+    maxima = grouped.amax(dim=1).numpy()
+    least = np.partition(maxima, n_groups - k, axis=1)[:, n_groups - k, None]
+    is_large = values.numpy() >= least
+    counts = np.count_nonzero(is_large, axis=1)
+    places = np.arange(counts.max()) < counts[:, None]
+    found = np.flatnonzero(is_large)
+    large = np.full(places.shape, -np.inf, dtype=maxima.dtype)
+    large[places] = values.numpy().ravel()[found]
+    columns = np.zeros(places.shape, dtype=np.int64)
+    columns[places] = found
+    columns -= n_columns * np.arange(n_rows)[:, None]
+    return torch.from_numpy(columns).gather(1, torch.from_numpy(large).topk(k, dim=1).indices)
 
 
 def _search_approximately(points, n_neighbors, random_state, n_jobs):

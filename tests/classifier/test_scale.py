@@ -63,6 +63,12 @@ def test_a_core_of_few_rows_is_all_of_them():
     assert draw_core(told(np.arange(1_500) % 3), np.random.RandomState(0)) is None
 
 
+@pytest.mark.parametrize(("n_classes", "size"), [(800, None), (900, 50_100), (2_000, 50_000)])
+def test_with_many_classes_fewer_rows_are_many(n_classes, size):
+    drawn = draw_core(told(np.arange(60_000) % n_classes), np.random.RandomState(0))
+    assert (None if drawn is None else len(drawn)) == size
+
+
 def test_a_core_holds_groups_as_a_whole_and_labeled_rows_alone(many):
     rng = np.random.default_rng(0)
     y, groups = rng.integers(3, size=N_ROWS), rng.integers(150, size=N_ROWS)

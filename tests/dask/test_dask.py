@@ -12,13 +12,16 @@ import distributed
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 
 import skdiffusion_label
 from skdiffusion_label.classifier import _core
 from skdiffusion_label.dask import LabelCleaner, LRADiffusionClassifier
+from skdiffusion_label.embedding import TorchEmbedder
 
 N_ROWS = 1_500
 TABLES = "label_distributions_", "out_of_sample_proba_", "transition_matrix_"
@@ -139,6 +142,36 @@ def test_cleaner_finds_what_the_local_one_finds(fast, data):
     pd.testing.assert_frame_equal(cleaner.label_issues_, local.label_issues_, atol=1e-5)
     assert cleaner.fingerprint_ == local.fingerprint_
     assert (cleaner.clean_labels_ == y).mean() > 0.95
+
+
+def as_tensor(image):
+    return torch.from_numpy(np.asarray(image, dtype=np.float32))
+
+
+def embedded(table, embedder):
+    """Return the features of images by their paths, and their labels, without unreadable ones."""
+    features = pd.DataFrame(embedder.transform(table["path"]), table.index).add_prefix("f")
+    return features.assign(label=table["label"])[features.notna().all(axis=1)]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pandas about Dask
+@pytest.mark.filterwarnings("ignore:1 of 10 images cannot be read:UserWarning")
+def test_images_are_embedded_where_their_paths_are(fast, tmp_path):
+    labels, paths = np.array(["dark", "light"])[np.arange(40) % 2], []
+    for row, label in enumerate(labels):
+        level = row + 200 * (label == "light")
+        Image.new("RGB", (4, 4), (level, level, 20)).save(tmp_path / f"{row}.png")
+        paths.append(str(tmp_path / f"{row}.png"))
+    (tmp_path / "7.png").write_bytes(b"damaged")
+    table = dd.from_pandas(pd.DataFrame({"path": paths, "label": labels}), npartitions=4)
+    embedder = TorchEmbedder(torch.nn.Flatten(), as_tensor, handle_unreadable="nan").fit(paths)
+    rows = table.map_partitions(embedded, embedder, meta=embedded(table.head(2), embedder))
+    rows.to_parquet(tmp_path / "features")
+    rows = dd.read_parquet(tmp_path / "features")
+    features, labels = rows.drop(columns="label"), rows["label"]
+    assert len(features) == 39
+    clf = LRADiffusionClassifier(**fast).fit(features, labels)
+    assert_array_equal(clf.predict(features).compute(), labels.compute())
 
 
 @pytest.fixture(scope="module")

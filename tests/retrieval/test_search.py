@@ -117,7 +117,7 @@ def test_search_among_many_rows_is_brute_force(metric, n_samples, n_neighbors):
 @pytest.mark.parametrize("k", [1, 4, 15])
 @pytest.mark.parametrize("n", [959, 960, 961, 975, 5000])
 def test_largest_values_are_those_of_a_sort_even_among_ties(n, k):
-    values = torch.randint(0, 50, (20, n), generator=torch.Generator().manual_seed(0))
+    values = torch.randint(0, 50, (20, n), generator=torch.Generator().manual_seed(0)).float()
     columns = _search._largest(values, k)
     best = values.sort(dim=1, descending=True).values[:, :k]
     assert torch.equal(values.gather(1, columns), best)
