@@ -47,7 +47,7 @@ def test_noise_is_right_whichever_rows_are_verified(is_known):
     given = y_given if is_known else None
     mended = np.where(verified, y, y_given)
     pool = fit_pool(proba[None], mended, verified=verified, given=given)
-    assert_allclose(pool.transition_matrix.diagonal().mean(), 0.6, atol=0.05)
+    assert_allclose(pool.transition_matrix.diagonal().mean(), 0.6, atol=0.06)
     naive = fit_pool(proba[None], mended)
     assert naive.transition_matrix.diagonal().mean() > 0.66
 
