@@ -228,6 +228,30 @@ def test_verdicts_of_a_known_case():
     }
 
 
+def test_reliability_counts_what_was_foretold_and_what_was():
+    happened = np.array([True, False, False, True])
+    shares = scores.reliability(happened, np.array([0.95, 0.91, 0.0, 1.0]))
+    assert sum(shares[f"tenth_{k}_rows"] for k in range(10)) == 1
+    assert shares["tenth_9_rows"] == 0.75 and shares["tenth_0_rows"] == 0.25
+    assert shares["tenth_9_foretold"] == pytest.approx((0.95 + 0.91 + 1) / 4)
+    assert shares["tenth_9_happened"] == 0.5 and shares["tenth_0_happened"] == 0
+    assert shares["tenth_5_rows"] == shares["tenth_5_foretold"] == 0
+
+
+def test_reliability_of_a_family_is_that_of_its_cells_together():
+    figures = importlib.import_module("figures")
+    summary = importlib.import_module("summary")
+    tasks = {}
+    for name, wrong in (("some", [True, True]), ("others", [False, False])):
+        shares = scores.reliability(np.array(wrong), np.array([0.5, 0.05]))
+        own = {f"issue_{part}": summary.statistics([share]) for part, share in shares.items()}
+        tasks[name] = {"group": "tables", "methods": {"lra": own}}
+    foretold, wrong, rows = figures.reliability_curves({"tasks": tasks})["tables"]
+    assert foretold == pytest.approx([0.05, 0.5])
+    assert wrong == pytest.approx([0.5, 0.5])
+    assert rows == pytest.approx([0.5, 0.5])
+
+
 def test_clean_labels_have_no_ranking_to_score():
     y = np.array([0, 1, 1])
     own = judgement(suspicion=np.zeros(3), is_issue=np.zeros(3, dtype=bool), clean_labels=y)

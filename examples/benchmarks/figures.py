@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from regret import METRICS, OURS, sum_up
 from regret import TITLES as METRIC_TITLES
 from report import TITLES
+from scores import N_TENTHS
 from summary import value_of
 
 NAMES = {
@@ -102,6 +103,48 @@ def calibration_errors(report):
         if value is not None:
             errors.setdefault(task["group"], []).append(value)
     return errors
+
+
+def plot_reliability(report, path):
+    """Draw by family how often labels are wrong against ``p_label_error``, in tenths of it."""
+    curves = reliability_curves(report)
+    n_rows = max(-(-len(curves) // 4), 1)
+    figure = _figure(10, 0.5 + 2.6 * n_rows)
+    axes = figure.subplots(n_rows, 4, sharex=True, sharey=True, squeeze=False)
+    for ax in axes.flat[len(curves) :]:
+        ax.set_axis_off()
+    for ax, (family, (foretold, wrong, rows)) in zip(axes.flat, curves.items(), strict=False):
+        ax.axline((0, 0), slope=1, color="black", linewidth=0.8)
+        ax.plot(foretold, wrong, linewidth=0.8)
+        ax.scatter(foretold, wrong, s=300 * rows, alpha=0.6)
+        ax.set(title=family, xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), xlabel="p_label_error")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("share of wrong labels")
+    return _saved(figure, path)
+
+
+def reliability_curves(report):
+    """Return by family, for the tenths that hold rows, what was foretold, what was, and rows.
+
+    What was foretold and what was are shares of the rows of a tenth, rows shares of all.
+    """
+    tasks, shares = report["tasks"], {}
+    for name, task in tasks.items():
+        own = [
+            [
+                value_of(tasks, name, OURS, f"issue_tenth_{tenth}_{part}")
+                for tenth in range(N_TENTHS)
+            ]
+            for part in ("foretold", "happened", "rows")
+        ]
+        if None not in own[0]:
+            shares.setdefault(task["group"], []).append(own)
+    curves = {}
+    for family, own in shares.items():
+        foretold, happened, rows = np.mean(own, axis=0)
+        held = rows > 0
+        curves[family] = foretold[held] / rows[held], happened[held] / rows[held], rows[held]
+    return curves
 
 
 def plot_scaling(report, path):

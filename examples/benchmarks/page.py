@@ -12,6 +12,7 @@ from figures import (
     plot_calibration,
     plot_labels,
     plot_regret,
+    plot_reliability,
     plot_scaling,
     regret_summary,
 )
@@ -79,6 +80,14 @@ FIGURES = {
             plot_labels,
             "Above the line there are more right labels after mending than before. Where all "
             "labels are right, at the right edge, mending can only do harm.",
+        ),
+        (
+            "reliability",
+            "What probabilities of error are worth",
+            plot_reliability,
+            "Labels are put into tenths by ``p_label_error``; a dot shows how many of a tenth are "
+            "wrong, and its size how many there are. On the line probabilities are frequencies; "
+            "above it more labels are wrong than they say.",
         ),
         (
             "calibration",

@@ -11,6 +11,23 @@ def expected_calibration_error(y_true, proba, n_bins=15):
     return calibration_error(proba.argmax(axis=1) == y_true, proba.max(axis=1), n_bins)
 
 
+N_TENTHS = 10  # of the range of probabilities
+
+
+def reliability(happened, probability):
+    """Return by tenth of the probability the share of rows, and of what was foretold and happened.
+
+    All are shares of all rows, so that they can be averaged over runs.
+    """
+    tenths = np.minimum((probability * N_TENTHS).astype(int), N_TENTHS - 1)
+    parts = {"rows": np.ones(len(tenths)), "foretold": probability, "happened": happened}
+    return {
+        f"tenth_{tenth}_{name}": float(values[tenths == tenth].sum() / len(tenths))
+        for name, values in parts.items()
+        for tenth in range(N_TENTHS)
+    }
+
+
 def calibration_error(happened, probability, n_bins=15):
     """Return the mean gap of frequency and probability in equal-width bins, weighted by rows."""
     bins = np.minimum((probability * n_bins).astype(int), n_bins - 1)
@@ -49,6 +66,9 @@ def score_verdicts(y_clean, y_given, consensus, judgement):
     own = score_judgement(y_clean, consensus, ranking) if is_wrong.any() else {}
     names = ("auroc", "auprc", "calibration_error")
     scores = {f"issue_{name}": own[name] for name in names if name in own}
+    if judgement.p_error is not None:
+        shares = reliability(is_wrong, judgement.p_error)
+        scores |= {f"issue_{name}": share for name, share in shares.items()}
     if judgement.is_issue is not None:
         is_found = judgement.is_issue & is_wrong
         scores["n_flagged"] = int(judgement.is_issue.sum())
