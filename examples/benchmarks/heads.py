@@ -98,7 +98,7 @@ class RetrievalVote(JudgesAlone):
     def predict_proba(self, X):
         """Look up the rows' neighbors among the training rows."""
         judges = self.chosen_._judges
-        log_proba, _ = judges.models.judge(self.chosen_._scaler.transform(X))
+        log_proba = judges.models.discriminant.log_proba(self.chosen_._scaler.transform(X))
         bank = judges.banks["supervised"]
         *_, votes = bank.votes(bank.nearest(bhattacharyya_space(log_proba)))
         return deconvolved(votes.astype(np.float64), self.chosen_.transition_matrix_)
