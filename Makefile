@@ -21,7 +21,7 @@ test: $(VENV)/installed
 test-oldest: $(OLDEST)/installed
 	OMP_NUM_THREADS=1 $(OLDEST_BIN)/python -m pytest --numprocesses 2 \
 		-W "ignore:Passing a non-Collection iterable" \
-		tests/test_common.py tests/test_versions.py tests/classifier/test_classifier.py \
+		tests/test_common.py tests/test_versions.py \
 		tests/classifier/test_persistence.py tests/cleaning/test_cleaner.py \
 		tests/label_noise/test_noisy_labels_classifier.py
 
