@@ -4,10 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
-
-# Entries of a forest, nodes times classes, that scikit-learn may hold in float64 at a time.
-_ENTRIES_OF_TREES = 2**24
+from sklearn.utils.parallel import Parallel, delayed
 
 
 @dataclass(frozen=True)
@@ -48,30 +45,44 @@ class Forest:
         return (counted @ self.shares).toarray()
 
 
-def fit_forest(forest, rows, y_codes, sample_weight, n_classes):
-    """Fit a forest of scikit-learn's, a few trees at a time if there are many classes.
+def grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs):
+    """Grow scikit-learn's trees, each on rows that are drawn with replacement.
+
+    Its own forests hold all classes in all nodes until they are done, and take twice as long where
+    rows are few.
+
+    Parameters
+    ----------
+    make_tree : callable
+        Returns a tree for a ``random_state``.
+    given : tuple of ndarray
+        Rows, codes of their classes, and weights.
+    n_classes, n_trees, n_drawn : int
+        Classes, trees, and rows drawn for each tree.
+    seed : int
+    n_jobs : int or None
 
     Returns
     -------
     forest : Forest
-    seen : list of ndarray
+    drawn : list of ndarray of shape (n_drawn,)
         Indices of the rows that each tree has been fitted to.
     """
-    n_trees = forest.n_estimators
-    n_nodes = 2 * (forest.max_samples or len(rows))
-    n_at_once = max(_ENTRIES_OF_TREES // (n_nodes * n_classes), 1)
-    forest.set_params(warm_start=True)
-    trees, shares = [], []
-    while len(trees) < n_trees:
-        n_grown = min(len(trees) + n_at_once, n_trees)
-        forest.set_params(n_estimators=n_grown).fit(rows, y_codes, sample_weight)
-        for number in range(len(trees), n_grown):
-            tree = forest.estimators_[number].tree_
-            shares.append(_shares_in_leaves(tree, forest.classes_, n_classes))
-            trees.append(_without_shares(tree))
-            forest.estimators_[number] = clone(forest.estimators_[number])  # without its tree
+    rows, y_codes, sample_weight = given
+    n_rows = len(rows)
+
+    def grow(seed):
+        drawn = np.random.default_rng(seed).integers(n_rows, size=n_drawn)
+        weight = sample_weight * np.bincount(drawn, minlength=n_rows)
+        fitted = make_tree(random_state=int(seed)).fit(rows, y_codes, weight, check_input=False)
+        shares = _shares_in_leaves(fitted.tree_, fitted.classes_, n_classes)
+        return _without_shares(fitted.tree_), shares, drawn
+
+    seeds = np.random.SeedSequence(seed).generate_state(n_trees)
+    grown = Parallel(n_jobs, prefer="threads")(delayed(grow)(seed) for seed in seeds)
+    trees, shares, drawn = zip(*grown, strict=True)
     first_nodes = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
-    return Forest(tuple(trees), first_nodes, sparse.vstack(shares)), forest.estimators_samples_
+    return Forest(trees, first_nodes, sparse.vstack(shares)), drawn
 
 
 def _shares_in_leaves(tree, codes, n_classes):

@@ -4,18 +4,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from skdiffusion_label.classifier._forests import fit_forest
+from skdiffusion_label.classifier._forests import grow_forest
 from skdiffusion_label.classifier._tables import Table
 from skdiffusion_label.retrieval import Discriminant, draw_folds, fit_discriminant
 
 # Pure leaves for labels of which few are wrong, leaves of ten rows for labels of which many are,
 # and splits at random, which differ most from what other models say.
 _FORESTS = (
-    (RandomForestClassifier, 1),
-    (RandomForestClassifier, 10),
-    (ExtraTreesClassifier, 1),
+    partial(DecisionTreeClassifier, max_features="sqrt"),
+    partial(DecisionTreeClassifier, max_features="sqrt", min_samples_leaf=10),
+    partial(ExtraTreeClassifier, max_features="sqrt"),
 )
 _MAX_ROWS_OF_TREE = 5_000
 _MAX_TREES, _MIN_TREES = 100, 10
@@ -89,8 +89,8 @@ def fit_models(standardized, rows, random_state, n_jobs):
         random_state=random_state,
     )
     forests, of_forests = [], []
-    for kind, leaf_size in _FORESTS:
-        grow = partial(_grow, kind, leaf_size, standardized, random_state, n_jobs)
+    for make_tree in _FORESTS:
+        grow = partial(_grow, make_tree, standardized, random_state, n_jobs)
         forest, seen = grow(rows)
         forests.append(forest)
         if rows.groups is None:
@@ -100,21 +100,15 @@ def fit_models(standardized, rows, random_state, n_jobs):
     return Models(discriminant, tuple(forests), frequencies), log_proba, of_forests
 
 
-def _grow(kind, leaf_size, standardized, random_state, n_jobs, rows):
-    """Fit a forest; return it, and the rows that each tree has seen, as positions."""
-    n_rows = min(len(rows.trained), _MAX_ROWS_OF_TREE)
-    cost_of_tree = n_rows * standardized.shape[1] ** 0.5 * max(len(rows.classes) / 10, 1)
-    forest = kind(
-        int(np.clip(_FOREST_BUDGET / cost_of_tree, _MIN_TREES, _MAX_TREES)),
-        min_samples_leaf=leaf_size,
-        bootstrap=True,
-        max_samples=n_rows,
-        random_state=random_state,
-        n_jobs=n_jobs,
-    )
+def _grow(make_tree, standardized, random_state, n_jobs, rows):
+    """Grow a forest; return it, and the rows that each tree has seen, as positions."""
     trained = rows.trained
+    n_drawn = min(len(trained), _MAX_ROWS_OF_TREE)
+    cost_of_tree = n_drawn * standardized.shape[1] ** 0.5 * max(len(rows.classes) / 10, 1)
+    n_trees = int(np.clip(_FOREST_BUDGET / cost_of_tree, _MIN_TREES, _MAX_TREES))
     given = standardized[trained], rows.y_codes[trained], rows.weight[trained]
-    forest, seen = fit_forest(forest, *given, len(rows.classes))
+    sizes = len(rows.classes), n_trees, n_drawn
+    forest, seen = grow_forest(make_tree, given, *sizes, random_state, n_jobs)
     return forest, [trained[seen_by_tree] for seen_by_tree in seen]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from skdiffusion_label import LRADiffusionClassifier
 from skdiffusion_label.classifier import _forests
@@ -23,30 +23,55 @@ def given():
     return X, y_codes, rng.uniform(0.5, 2, size=200).astype(np.float32)
 
 
-# All trees, three or one are grown at a time.
-@pytest.mark.parametrize("n_classes", [N_CLASSES, 30_000, 150_000])
+class Maker:
+    """Makes trees of scikit-learn's, and keeps them."""
+
+    def __init__(self, kind, **options):
+        self.kind, self.options, self.made = kind, options, []
+
+    def __call__(self, random_state):
+        self.made.append(self.kind(random_state=random_state, **self.options))
+        return self.made[-1]
+
+
+def grow(make_tree, given, n_classes=N_CLASSES, n_trees=7, n_drawn=80, seed=0, n_jobs=None):
+    return _forests.grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs)
+
+
 @pytest.mark.parametrize("leaf_size", [1, 10])
-@pytest.mark.parametrize("kind", [RandomForestClassifier, ExtraTreesClassifier])
-def test_trees_say_what_scikit_learn_s_do(kind, leaf_size, n_classes, given):
-    X = given[0][:20]
-    options = {"min_samples_leaf": leaf_size, "bootstrap": True, "max_samples": 80}
-    grown = kind(7, random_state=0, **options)
-    expected = clone(grown).fit(*given)
-    forest, seen = _forests.fit_forest(grown, *given, n_classes)
+@pytest.mark.parametrize("kind", [DecisionTreeClassifier, ExtraTreeClassifier])
+def test_trees_say_what_scikit_learn_s_do(kind, leaf_size, given):
+    X, y_codes, weight = given
+    make_tree = Maker(kind, min_samples_leaf=leaf_size, max_features="sqrt")
+    forest, drawn = grow(make_tree, given)
+    expected = []
+    for rows, tree in zip(drawn, make_tree.made, strict=True):
+        weight_of_tree = weight * np.bincount(rows, minlength=len(X))
+        expected.append(clone(tree).fit(X, y_codes, weight_of_tree).predict_proba(X))
     forest = pickle.loads(pickle.dumps(forest))
     leaves = forest.leaves(X)
     mean = forest.mean(leaves, np.ones(leaves.shape, dtype=bool))
-    assert_allclose(mean[:, expected.classes_], expected.predict_proba(X), rtol=1e-12)
-    assert_array_equal(np.delete(mean, expected.classes_, axis=1), 0)
-    for rows, other in zip(seen, expected.estimators_samples_, strict=True):
-        assert_array_equal(rows, other)
+    assert_allclose(np.delete(mean, 4, axis=1), np.mean(expected, axis=0), rtol=1e-12)
+    assert_array_equal(mean[:, 4], 0)
+
+
+def test_trees_differ_in_rows_and_splits_but_not_between_calls(given):
+    make_tree = Maker(DecisionTreeClassifier)
+    forest, drawn = grow(make_tree, given)
+    assert len({tree.random_state for tree in make_tree.made}) == 7
+    assert len({tuple(rows) for rows in drawn}) == 7
+    assert {len(rows) for rows in drawn} == {80}
+    again, drawn_again = grow(DecisionTreeClassifier, given, n_jobs=2)
+    assert_array_equal(drawn_again, drawn)
+    assert_array_equal(again.leaves(given[0]), forest.leaves(given[0]))
+    assert not np.array_equal(grow(DecisionTreeClassifier, given, seed=1)[1], drawn)
 
 
 def test_trees_that_do_not_count_are_left_out(given):
     X, *_ = given
-    grown = RandomForestClassifier(5, random_state=0)
-    each = [tree.predict_proba(X) for tree in clone(grown).fit(*given).estimators_]
-    forest, _ = _forests.fit_forest(grown, *given, N_CLASSES)
+    make_tree = Maker(DecisionTreeClassifier)
+    forest, _ = grow(make_tree, given)
+    each = [tree.predict_proba(X) for tree in make_tree.made]
     leaves = forest.leaves(X)
     is_counted = np.random.default_rng(1).random(leaves.shape) < 0.5
     is_counted[0] = False
@@ -58,10 +83,8 @@ def test_trees_that_do_not_count_are_left_out(given):
 
 
 def test_leaves_keep_no_more_than_the_rows_that_they_have_seen(given):
-    n_trees, n_rows = 6, 80
-    grown = RandomForestClassifier(n_trees, max_samples=n_rows, random_state=0)
-    forest, _ = _forests.fit_forest(grown, *given, 1_000)
-    assert forest.shares.nnz <= n_trees * n_rows
+    forest, _ = grow(DecisionTreeClassifier, given, n_classes=1_000)
+    assert forest.shares.nnz <= 7 * 80
     assert {tree.value.shape[2] for tree in forest.trees} == {1}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from skdiffusion_label import LRADiffusionClassifier
-from skdiffusion_label.classifier import _forests, _tables
+from skdiffusion_label.classifier import _tables
 from skdiffusion_label.diffusion import _training
 from skdiffusion_label.noise_model import _blocks, _pool
 from skdiffusion_label.retrieval import _bank, _discriminant
@@ -33,7 +33,6 @@ def all_is_large(monkeypatch):
     """Let a small table be handled as one of a hundred thousand rows and a thousand classes is."""
     monkeypatch.setattr(_tables, "_MANY_ENTRIES", 1)
     monkeypatch.setattr(_bank, "_MANY_ENTRIES", 1)
-    monkeypatch.setattr(_forests, "_ENTRIES_OF_TREES", 1)
 
 
 def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
