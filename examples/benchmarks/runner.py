@@ -145,9 +145,10 @@ def _scored(kind, result, given, truth):
 
 
 def summary_line(run):
-    """Return one line about a run."""
+    """Return one line about a run; what is drawn as a curve is left out."""
     line = f"{run['kind']}, {run['task']}, {run['method']}, seed {run['seed']}: "
     if run["status"] != "ok":
         return line + run["error"]
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in run["scores"].items())
+    told = {name: score for name, score in run["scores"].items() if "tenth_" not in name}
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in told.items())
     return line + f"{scores}, fit {run['fit_seconds']:.1f} s"

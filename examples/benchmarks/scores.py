@@ -5,13 +5,12 @@ from dataclasses import replace
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
+N_TENTHS = 10  # of the range of probabilities
+
 
 def expected_calibration_error(y_true, proba, n_bins=15):
     """Return the calibration error of the most probable class."""
     return calibration_error(proba.argmax(axis=1) == y_true, proba.max(axis=1), n_bins)
-
-
-N_TENTHS = 10  # of the range of probabilities
 
 
 def reliability(happened, probability):
@@ -19,7 +18,7 @@ def reliability(happened, probability):
 
     All are shares of all rows, so that they can be averaged over runs.
     """
-    tenths = np.minimum((probability * N_TENTHS).astype(int), N_TENTHS - 1)
+    tenths = _bins(probability, N_TENTHS)
     parts = {"rows": np.ones(len(tenths)), "foretold": probability, "happened": happened}
     return {
         f"tenth_{tenth}_{name}": float(values[tenths == tenth].sum() / len(tenths))
@@ -30,9 +29,13 @@ def reliability(happened, probability):
 
 def calibration_error(happened, probability, n_bins=15):
     """Return the mean gap of frequency and probability in equal-width bins, weighted by rows."""
-    bins = np.minimum((probability * n_bins).astype(int), n_bins - 1)
-    gaps = np.bincount(bins, happened - probability, minlength=n_bins)
+    gaps = np.bincount(_bins(probability, n_bins), happened - probability, minlength=n_bins)
     return float(np.abs(gaps).sum() / len(probability))
+
+
+def _bins(probability, n_bins):
+    """Return in which of so many bins of equal width each probability is."""
+    return np.minimum((probability * n_bins).astype(int), n_bins - 1)
 
 
 def score_proba(y_true, proba):

@@ -165,7 +165,7 @@ def fit_pool(
     log_likely = value * confidence - lags**2 / 2
     log_likely[1:] -= np.log(len(log_likely) - 1)
     transitions = _noise_models(judgements, labels, rows)
-    fitted = [_weights(judgements, labels, rows, model) for model in transitions]
+    fitted = [_fit_weights(judgements, labels, rows, model) for model in transitions]
     weights, offsets = map(np.stack, zip(*fitted, strict=True))
     return Pool(weights, offsets, np.stack(transitions), log_likely)
 
@@ -216,9 +216,8 @@ def join_judge(
     offsets = pool.offsets / 2
     for model in np.flatnonzero(pool.likely > _LEAST_LIKELY):
         start, transition = (joined[model], offsets[model]), pool.transitions[model]
-        log_truth = _log_truth(judgements[:, rows], transition, proba[rows])
-        found = _fit_weights(log_truth, labels, rows, transition, start, penalty)
-        joined[model], offsets[model] = found
+        given = judgements, labels, rows, transition
+        joined[model], offsets[model] = _fit_weights(*given, proba[rows], start, penalty)
     return replace(pool, weights=joined, offsets=offsets)
 
 
@@ -243,17 +242,11 @@ def _foretell(judgements, labels, taught, others):
     labels = replace(labels, weight=weight)
     losses, confidences = [], []
     for model in _noise_models(judgements, labels, taught):
-        fitted = _weights(judgements, labels, taught, model)
+        fitted = _fit_weights(judgements, labels, taught, model)
         truth = _product(_log_truth(judgements[:, others], model), *fitted)
         losses.append(-np.log((truth * labels.likelihoods(others, model)).sum(axis=1)))
         confidences.append(truth.max(axis=1))
     return np.stack([losses, confidences])
-
-
-def _weights(judgements, labels, rows, transition):
-    """Return the exponents and the offsets that are fitted to ``rows``."""
-    log_truth = _log_truth(judgements[:, rows], transition)
-    return _fit_weights(log_truth, labels, rows, transition)
 
 
 def _noise_models(judgements, labels, rows):
@@ -276,7 +269,7 @@ def _refined(transition, judgements, labels, rows):
     counted = labels.noisy_weight[:, None]
     for _ in range(_N_REFINEMENTS):
         transition = _admissible(transition)
-        fitted = _weights(judgements, labels, rows, transition)
+        fitted = _fit_weights(judgements, labels, rows, transition)
         counts = 0.0
         for some in row_blocks(len(labels.given), len(transition)):
             truth = _product(_log_truth(judgements[:, some], transition), *fitted)
@@ -324,12 +317,13 @@ def _product(log_truth, weights, offsets):
     return softmax(np.tensordot(weights, log_truth, 1) + offsets, axis=1)
 
 
-def _fit_weights(log_truth, labels, rows, transition, start=None, penalty=None):
+def _fit_weights(judgements, labels, rows, transition, of_joined=None, start=None, penalty=None):
     """Return the exponents and the offsets under which the labels of ``rows`` are most likely.
 
     ``penalty`` draws exponents towards those of ``start``, by default equal ones that sum to one;
-    offsets are drawn towards those of ``start``, by default none.
+    offsets are drawn towards those of ``start``, by default none. ``of_joined`` is of ``rows``.
     """
+    log_truth = _log_truth(judgements[:, rows], transition, of_joined)
     n_judges, n_rows, n_classes = log_truth.shape
     likelihoods, weight = labels.likelihoods(rows, transition), labels.weight[rows]
     share = weight / max(weight.sum(), 1e-12)

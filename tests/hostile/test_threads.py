@@ -47,7 +47,7 @@ for name, call in calls.items():
             code = 0
         finally:
             os._exit(code)
-    for _ in range(1200):
+    for _ in range(1200):  # one minute
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             break
