@@ -35,7 +35,7 @@ _PENALTY_OF_START = 40.0
 _ROWS_OF_HALF_OFFSET = 200
 _LEAST_LIKELY = 0.01  # of a noise model, below which its weights are not worth a second
 _NO_SHARE = 1e-7  # of a noise model, below which single precision does not see it
-_MAX_ITERATIONS = 60  # of L-BFGS
+_MAX_ITERATIONS, _LEAST_GAIN = 60, 1e-6  # of L-BFGS; the gain in nats of a row
 _STRENGTHS = (0.5, 1.0)  # of the noise among the clearest rows: they may be more or less than clear
 _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries than there are labels
 _N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
@@ -306,11 +306,12 @@ def _n_effective(weight):
 
 
 def _log_truth(judgements, transition, of_joined=None):
-    traced = [deconvolved(proba, transition) for proba in judgements]
+    """Return the logarithms of what judges say of true labels, (n_judges, n_samples, n_classes)."""
+    n_classes = len(transition)
+    traced = deconvolved(judgements.reshape(-1, n_classes), transition).reshape(judgements.shape)
     if of_joined is not None:
-        traced.append(of_joined)
-    least = min(_LEAST_PROBABILITY, _LEAST_SHARE_OF_CHANCE / len(transition))
-    return np.log(np.stack(traced).clip(min=least))
+        traced = np.concatenate([traced, of_joined[None]])
+    return np.log(traced.clip(min=min(_LEAST_PROBABILITY, _LEAST_SHARE_OF_CHANCE / n_classes)))
 
 
 def _product(log_truth, weights, offsets):
@@ -323,7 +324,7 @@ def _fit_weights(judgements, labels, rows, transition, of_joined=None, start=Non
     ``penalty`` draws exponents towards those of ``start``, by default equal ones that sum to one;
     offsets are drawn towards those of ``start``, by default none. ``of_joined`` is of ``rows``.
     """
-    log_truth = _log_truth(judgements[:, rows], transition, of_joined)
+    log_truth = _log_truth(judgements[:, rows], transition, of_joined).astype(np.float64)
     n_judges, n_rows, n_classes = log_truth.shape
     likelihoods, weight = labels.likelihoods(rows, transition), labels.weight[rows]
     share = weight / max(weight.sum(), 1e-12)
@@ -346,7 +347,7 @@ def _fit_weights(judgements, labels, rows, transition, of_joined=None, start=Non
         return value, gradient + 2 * penalties * away
 
     bounds = [(0, None)] * n_judges + [(None, None)] * n_classes
-    options = {"maxiter": _MAX_ITERATIONS}
+    options = {"maxiter": _MAX_ITERATIONS, "ftol": _LEAST_GAIN}
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return np.split(scales * found.x, [n_judges])
 

@@ -2,18 +2,28 @@
 
 import numpy as np
 
+from skdiffusion_label.noise_model._blocks import row_blocks
 from skdiffusion_label.noise_model._confusion import normalized
 
 _N_DECONVOLUTIONS = 10  # rounds: what is left of the noise is less than that of the estimate
+_N_TABLES = 4  # that a round goes through, and a cache is to hold
 
 
 def deconvolved(proba, transition_matrix):
     """Return p(true label | x) of which the noise makes p(given label | x), after Richardson.
 
-    A class is a row of what it works on: sums over a few classes are then sums of long rows.
+    Both are (n_samples, n_classes).
     """
+    products = _products(transition_matrix.astype(proba.dtype))
+    truth = np.empty_like(proba)
+    for some in row_blocks(len(proba), _N_TABLES * proba.shape[1]):
+        truth[some] = _deconvolved(proba[some], *products)
+    return truth
+
+
+def _deconvolved(proba, forward, backward):
+    """Let classes be rows: sums over a few classes are then sums of long rows."""
     proba = np.ascontiguousarray(proba.T)
-    forward, backward = _products(transition_matrix.astype(proba.dtype))
     truth = proba
     for _ in range(_N_DECONVOLUTIONS):
         ratio = proba / forward(truth).clip(min=1e-12)
