@@ -11,7 +11,12 @@ from sklearn.utils import check_random_state
 
 from skdiffusion_label.cleaning._annotators import aggregate_annotations, encode_annotations
 from skdiffusion_label.cleaning._routing import last_step, told
-from skdiffusion_label.noise_model import normalized, posterior_of_given, with_verified
+from skdiffusion_label.noise_model import (
+    normalized,
+    posterior_of_given,
+    row_blocks,
+    with_verified,
+)
 
 _LEAST_PROBABILITY = 1e-6  # of a class that annotators name and no other label does
 # Share of the labels' entropy that has to be foretold: what a good classifier of ten classes still
@@ -42,16 +47,16 @@ _CANNOT_TELL = (
 class Beliefs:
     """Probabilities (n_samples, n_classes) of the true labels, in the order of the classes.
 
-    ``proba`` knows the row's features, ``purified`` its given label too. ``posterior`` says how
-    likely the given label is right. ``transition_matrix`` is P(given label = column | true label =
-    row). ``neighbors`` (n_samples, n_neighbors) are the rows that the classifier has asked,
+    ``proba`` knows the row's features, ``purified`` its given label too. ``p_right`` (n_samples,)
+    is how likely the given label is right. ``transition_matrix`` is P(given label = column | true
+    label = row). ``neighbors`` (n_samples, n_neighbors) are the rows that the classifier has asked,
     ``estimator`` is what was fitted on all rows, ``noise`` is what folds have told of the noise;
     None without one. ``abstention`` is the reason why no label is to be replaced, or None.
     """
 
     proba: np.ndarray
     purified: np.ndarray
-    posterior: np.ndarray
+    p_right: np.ndarray
     transition_matrix: np.ndarray
     neighbors: np.ndarray | None = None
     estimator: object = None
@@ -83,8 +88,8 @@ def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     final = last_step(fitted)
     return believed(
         read.y_codes,
-        _dense(final.out_of_sample_proba_).astype(np.float64),
-        _dense(final.label_distributions_),
+        _dense(final.out_of_sample_proba_),
+        _of_given(final.label_distributions_, read.y_codes),
         final.transition_matrix_,
         final.noise_evidence_,
         read.is_taught,
@@ -98,6 +103,11 @@ def _dense(table):
     return table.toarray() if sparse.issparse(table) else table
 
 
+def _of_given(table, y_codes):
+    """Return the entries (n_samples,) of the given labels."""
+    return _dense(table[np.arange(len(y_codes)), y_codes])
+
+
 def judged_by_purifier(fitted, X, y_codes):
     """Let a classifier that purifies labels judge rows that it was not fitted to.
 
@@ -105,7 +115,7 @@ def judged_by_purifier(fitted, X, y_codes):
     """
     final = last_step(fitted)
     rows = fitted[:-1].transform(X) if final is not fitted and len(fitted) > 1 else X
-    joined = final.purify_proba(rows, final.classes_[y_codes])
+    joined = _of_given(final.purify_proba(rows, final.classes_[y_codes]), y_codes)
     return final.predict_proba(rows), joined, final.transition_matrix_, final.noise_evidence_
 
 
@@ -120,33 +130,40 @@ def beliefs_of_new_rows(read, abstention, proba, joined, transition_matrix, nois
 def believed(y_codes, proba, joined, transition_matrix, noise_evidence, is_taught, **fitted):
     """Weigh noise against the given labels, if the features say anything about these.
 
-    ``joined`` (n_samples, n_classes) are P(true label | x, given label) if noise may go by place.
+    ``joined`` (n_samples,) are P(given label is right | x, given label) if noise may go by place.
     """
     beliefs = weighed(y_codes, proba, joined, transition_matrix, noise_evidence)
-    if _knows((proba @ transition_matrix)[is_taught], y_codes[is_taught]):
+    if _knows(proba, transition_matrix, y_codes, is_taught):
         return replace(beliefs, **fitted)
     nothing = beliefs_without_features(y_codes, proba.shape[1], is_taught)
     # The order of suspicion stays: at most an even chance that a label is wrong.
-    return replace(nothing, posterior=(beliefs.posterior + nothing.posterior) / 2, **fitted)
+    return replace(nothing, p_right=(beliefs.p_right + nothing.p_right) / 2, **fitted)
 
 
 def weighed(y_codes, proba, joined, transition_matrix, noise_evidence):
     # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
-    by_class = posterior_of_given(proba, y_codes, transition_matrix)
     share = expit(noise_evidence / _DOUBT_OF_EVIDENCE)
-    purified = share * by_class + (1 - share) * np.eye(proba.shape[1])[y_codes]
+    purified, p_right = np.empty_like(proba), np.empty(len(proba))
+    for some in row_blocks(*proba.shape):
+        by_class = posterior_of_given(proba[some], y_codes[some], transition_matrix)
+        of_given = np.arange(len(by_class)), y_codes[some]
+        p_right[some] = (by_class[of_given] + joined[some]) / 2
+        by_class *= share
+        by_class[of_given] += 1 - share
+        purified[some] = by_class
     abstention = None if noise_evidence >= _MIN_NOISE_EVIDENCE else _CANNOT_TELL
-    of_both = (by_class + joined) / 2
-    return Beliefs(proba, purified, of_both, transition_matrix, abstention=abstention)
+    return Beliefs(proba, purified, p_right, transition_matrix, abstention=abstention)
 
 
-def _knows(foretold, y_codes):
+def _knows(proba, transition_matrix, y_codes, is_taught):
     """Tell whether given labels are foretold better than by their frequencies."""
-    n_samples = len(y_codes)
-    frequencies = frequencies_of(y_codes, foretold.shape[1])
-    entropy = -np.log(frequencies[y_codes]).mean()
-    known = entropy + np.log(foretold[np.arange(n_samples), y_codes].clip(min=1e-300)).mean()
-    return known > max(_KNOWN_SHARE * entropy, _KNOWN_NATS / n_samples) or entropy == 0
+    n_taught, given = np.count_nonzero(is_taught), y_codes[is_taught]
+    entropy = -np.log(frequencies_of(given, proba.shape[1])[given]).mean()
+    foretold = np.empty(len(proba))
+    for some in row_blocks(*proba.shape):
+        foretold[some] = _of_given(proba[some] @ transition_matrix, y_codes[some])
+    known = entropy + np.log(foretold[is_taught].clip(min=1e-300)).mean()
+    return known > max(_KNOWN_SHARE * entropy, _KNOWN_NATS / n_taught) or entropy == 0
 
 
 def beliefs_without_features(y_codes, n_classes, is_taught):
@@ -157,7 +174,8 @@ def beliefs_without_features(y_codes, n_classes, is_taught):
         frequencies = frequencies_of(y_codes[is_taught], n_classes)
     proba = np.tile(frequencies, (len(y_codes), 1))
     purified = posterior_of_given(proba, y_codes, transition_matrix)
-    return Beliefs(proba, purified, purified, transition_matrix, abstention=KNOWS_NOTHING)
+    p_right = _of_given(purified, y_codes)
+    return Beliefs(proba, purified, p_right, transition_matrix, abstention=KNOWS_NOTHING)
 
 
 def frequencies_of(y_codes, n_classes):
@@ -183,4 +201,5 @@ def beliefs_with_annotations(beliefs, read):
     # That labels are wrong is known from annotators who disagree.
     overlap = np.mean(judged.n_labels[judged.n_labels > 0] > 1) >= _MIN_OVERLAP
     abstention = None if overlap else beliefs.abstention
-    return replace(beliefs, purified=purified, posterior=purified, abstention=abstention), judged
+    p_right = _of_given(purified, read.y_codes)
+    return replace(beliefs, purified=purified, p_right=p_right, abstention=abstention), judged

@@ -70,9 +70,9 @@ class NoiseOfFolds:
         return truth, self.joined(truth, y_codes), *noise
 
     def joined(self, truth, y_codes):
-        """Join P(true label | x) and the given labels."""
+        """Return P(given label is right | x, given label), (n_samples,)."""
         likelihood = self.local_noise.likelihood(truth, y_codes, self.pool.transition_matrix)
-        return posterior(truth, likelihood)
+        return posterior(truth, likelihood)[np.arange(len(truth)), y_codes]
 
 
 def beliefs_of_folds(

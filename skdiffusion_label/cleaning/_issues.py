@@ -121,15 +121,15 @@ def issues_table(read, beliefs, target_precision, index=None):
 
     y_codes, classes, is_missing = read.y_codes, read.classes, read.is_missing
     rows = np.arange(len(y_codes))
-    believed = with_verified(beliefs.posterior, y_codes, read.verified)
-    quality = np.where(is_missing, np.nan, believed[rows, y_codes])
+    quality = np.select([is_missing, read.verified], [np.nan, 1.0], beliefs.p_right)
     is_judged = read.is_taught & ~read.verified
     is_issue = np.zeros(len(y_codes), dtype=bool)
     is_issue[is_judged] = _most_suspicious(1 - quality[is_judged], target_precision)
     purified = with_verified(beliefs.purified, y_codes, read.verified)
-    purified = np.where(is_missing[:, None], beliefs.proba, purified)
+    if is_missing.any():
+        purified = np.where(is_missing[:, None], beliefs.proba, purified)
     suggested = purified.argmax(axis=1)
-    suggested_proba = purified[rows, suggested]
+    suggested_proba = purified[rows, suggested].astype(np.float64)
     is_open = (suggested == y_codes) | (beliefs.abstention is not None)
     return pd.DataFrame(
         {

@@ -6,9 +6,10 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
-from skdiffusion_label import LRADiffusionClassifier
+from skdiffusion_label import LabelCleaner, LRADiffusionClassifier
 from skdiffusion_label.classifier import _tables
 from skdiffusion_label.diffusion import _training
 from skdiffusion_label.noise_model import _blocks, _pool
@@ -35,7 +36,7 @@ def all_is_large(monkeypatch):
     monkeypatch.setattr(_bank, "_MANY_ENTRIES", 1)
 
 
-def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
+def test_a_cleaner_of_many_classes_needs_few_tables_of_labels(monkeypatch):
     all_is_large(monkeypatch)
     # What does not grow with the rows is to be as small a part of it as there.
     for module, name in CONSTANT:
@@ -45,14 +46,17 @@ def test_a_fit_with_many_classes_needs_few_tables_of_labels(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_classes, 4))[y] + 0.1 * rng.normal(size=(n_samples, 4))
     clf = LRADiffusionClassifier(n_neighbors=5, max_iter=1, hidden_size=16, random_state=0)
-    clf.fit(X[:40], y[:40] % 2)  # what is imported then counts no more
+    cleaner = LabelCleaner(clf)
+    with pytest.warns(UserWarning, match="tell"):
+        cleaner.fit(X[:40], y[:40] % 2)  # what is imported then counts no more
     tracemalloc.start()
     try:
-        clf.fit(X.astype(np.float32), y)
+        with pytest.warns(UserWarning, match="tell"):
+            cleaner.fit(X.astype(np.float32), y)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    table = clf.label_distributions_.nbytes
+    table = 4 * n_samples * n_classes
     # Four before networks were trained on half of the rows with what is known of these alone.
     assert peak < 5 * table, f"{peak / table:.1f} tables"
 
