@@ -49,8 +49,10 @@ class Judgement:
     labels: Any
 
 
-def judge_rows(estimator, features, standardized, rows, seed):
+def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1):
     """Fit models, retrieve neighbors, and pool what they say of the training rows.
+
+    ``share_of_trees`` is of those that forests have otherwise.
 
     Returns
     -------
@@ -61,7 +63,8 @@ def judge_rows(estimator, features, standardized, rows, seed):
         of neighbors, the linear model, the forests.
     pool : Pool
     """
-    models, log_proba, of_forests = fit_models(standardized, rows, seed, estimator.n_jobs)
+    how = seed, estimator.n_jobs, share_of_trees
+    models, log_proba, of_forests = fit_models(standardized, rows, *how)
     shape = len(features), len(rows.classes)
     retrieval = retrieve(
         features,

@@ -24,6 +24,9 @@ from skdiffusion_label.classifier._training import judge_by_halves
 from skdiffusion_label.noise_model import LocalNoise, Pool
 from skdiffusion_label.retrieval import count_votes
 
+# Of the forests that judge for networks of halves: their labels are drawn anew in each epoch.
+_SHARE_OF_TREES = 0.25
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -90,7 +93,7 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
 
         def conclude_from(others):
-            return conclude(*judge(others)[2:], others)
+            return conclude(*judge(others, share_of_trees=_SHARE_OF_TREES)[2:], others)
 
         halves = inputs, conclude_from, alike, generator, device, n_earlier_epochs
         with progress.stage("Networks of halves"):

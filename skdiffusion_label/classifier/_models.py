@@ -18,10 +18,10 @@ _FORESTS = (
     partial(ExtraTreeClassifier, max_features="sqrt"),
 )
 _MAX_ROWS_OF_TREE = 5_000
-_MAX_TREES, _MIN_TREES = 100, 10
-# Rows of a tree times the square root of the features, times tens of classes, times trees: a second
-# or two for each forest.
-_FOREST_BUDGET = 3e6
+_MAX_TREES, _MIN_TREES = 200, 10
+# Rows of a tree times the square root of the features, times tens of classes, times trees: two or
+# three seconds for each forest.
+_FOREST_BUDGET = 6e6
 _SHARE_OF_FREQUENCIES = 0.02  # in a forest's probabilities: its zeros are not certain
 
 
@@ -67,8 +67,10 @@ class Models:
         return self.discriminant.log_proba(standardized), of_forests
 
 
-def fit_models(standardized, rows, random_state, n_jobs):
+def fit_models(standardized, rows, random_state, n_jobs, share_of_trees=1):
     """Fit :class:`Models`, and let each training row be judged by what has not seen its label.
+
+    Where less depends on it, forests have a ``share_of_trees``.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def fit_models(standardized, rows, random_state, n_jobs):
     )
     forests, of_forests = [], []
     for make_tree in _FORESTS:
-        grow = partial(_grow, make_tree, standardized, random_state, n_jobs)
+        grow = partial(_grow, make_tree, standardized, random_state, n_jobs, share_of_trees)
         forest, seen = grow(rows)
         forests.append(forest)
         if rows.groups is None:
@@ -100,14 +102,14 @@ def fit_models(standardized, rows, random_state, n_jobs):
     return Models(discriminant, tuple(forests), frequencies), log_proba, of_forests
 
 
-def _grow(make_tree, standardized, random_state, n_jobs, rows):
+def _grow(make_tree, standardized, random_state, n_jobs, share_of_trees, rows):
     """Grow a forest; return it, and the rows that each tree has seen, as positions."""
     trained = rows.trained
     n_drawn = min(len(trained), _MAX_ROWS_OF_TREE)
     cost_of_tree = n_drawn * standardized.shape[1] ** 0.5 * max(len(rows.classes) / 10, 1)
-    n_trees = int(np.clip(_FOREST_BUDGET / cost_of_tree, _MIN_TREES, _MAX_TREES))
+    n_trees = share_of_trees * min(_FOREST_BUDGET / cost_of_tree, _MAX_TREES)
     given = standardized[trained], rows.y_codes[trained], rows.weight[trained]
-    sizes = len(rows.classes), n_trees, n_drawn
+    sizes = len(rows.classes), max(int(n_trees), _MIN_TREES), n_drawn
     forest, seen = grow_forest(make_tree, given, *sizes, random_state, n_jobs)
     return forest, [trained[seen_by_tree] for seen_by_tree in seen]
 
