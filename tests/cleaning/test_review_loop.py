@@ -27,9 +27,9 @@ from skdiffusion_label.classifier._validation import check_rows
 from skdiffusion_label.cleaning import LabelCleaner, read_decisions
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
 
-JUDGE = LRADiffusionClassifier(
-    n_neighbors=10, retrieval_space="features", hidden_size=64, max_iter=1, random_state=0
-)
+# Labels are judged before training: what it leads to does not count.
+LEARNS_LITTLE = {"hidden_size": 64, "max_iter": 1, "random_state": 0}
+JUDGE = LRADiffusionClassifier(**LEARNS_LITTLE, n_neighbors=10, retrieval_space="features")
 ESTIMATORS = {
     "diffusion": JUDGE,
     "pipeline": make_pipeline(StandardScaler(), JUDGE),
@@ -172,13 +172,13 @@ def test_verified_is_checked(estimator, verified, message, blobs):
 # Decisions
 
 
-def test_decided_rows_are_not_flagged_again_and_the_others_are_not_worse(digits, found_in_digits):
+def test_decided_rows_are_not_flagged_again_and_the_others_are_not_worse(digits):
     X, y, y_given = digits
-    before = found_in_digits.clean_labels_ == y
-    fingerprint, rows = found_in_digits.fingerprint_, suspicious(found_in_digits, 50)
+    cleaner = LabelCleaner(LRADiffusionClassifier(**LEARNS_LITTLE)).fit(X, y_given)
+    before = cleaner.clean_labels_ == y
+    fingerprint, rows = cleaner.fingerprint_, suspicious(cleaner, 50)
     others = np.setdiff1d(np.arange(len(y)), rows)
-    decisions = decided(found_in_digits, rows, y[rows].astype(str))
-    cleaner = LabelCleaner(JUDGE).apply(X, y_given, decisions)
+    cleaner.apply(X, y_given, decided(cleaner, rows, y[rows].astype(str)))
     table = cleaner.label_issues_
     assert not table["is_label_issue"][rows].any()
     assert_array_equal(cleaner.clean_labels_[rows], y[rows])
@@ -493,7 +493,7 @@ def test_what_is_said_of_a_row_does_not_depend_on_labels_of_its_group(patients):
     other = np.where(groups == 3, 1 - y_given, y_given)
     proba = []
     for labels in (y_given, other):
-        clf = clone(JUDGE).set_params(prior=LogisticRegression())
+        clf = LRADiffusionClassifier(**LEARNS_LITTLE, prior=LogisticRegression())
         clf.fit(X, labels, groups=groups)
         proba.append(clf.out_of_sample_proba_[groups == 3])
     # The pool's weights and the noise are those of all rows.
