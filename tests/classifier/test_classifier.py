@@ -815,10 +815,11 @@ class Interrupting:
 
 
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_an_interrupted_fit_leaves_the_estimator_as_it_was(warm_start, quick, blobs):
+def test_an_interrupted_fit_leaves_the_estimator_as_it_was(warm_start, fast, blobs):
     pytest.importorskip("sklearn.callback")
     X, _, y = blobs
-    clf = LRADiffusionClassifier(**quick, warm_start=warm_start, n_iter_no_change=5).fit(X, y)
+    clf = LRADiffusionClassifier(**{**fast, "max_iter": 3}, n_iter_no_change=5)
+    clf.set_params(warm_start=warm_start).fit(X, y)
     clf.set_callbacks(Interrupting())
     before, proba = attributes_of(clf), clf.predict_proba(X)
     with pytest.raises(KeyboardInterrupt):
