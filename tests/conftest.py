@@ -44,6 +44,12 @@ def fast():
 
 
 @pytest.fixture(scope="session")
+def quick(fast):
+    """Parameters of one that is fitted in half of this time, where predictions do not matter."""
+    return {**fast, "label_aggregation": "vote", "max_iter": 3}
+
+
+@pytest.fixture(scope="session")
 def blobs():
     """Three classes in four dimensions: X, true labels, given labels of which 30 % are redrawn."""
     X, y = make_blobs(200, n_features=4, centers=3, cluster_std=1.5, random_state=0)

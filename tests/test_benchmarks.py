@@ -303,7 +303,7 @@ def test_every_method_fits_and_predicts(name):
 @pytest.mark.filterwarnings("ignore:The given labels do not tell")  # a hundred of them
 def test_every_ranking_puts_wrong_labels_first(name, monkeypatch):
     given, truth = blobs_task(is_redrawn=True).draw(0)
-    quick = {"max_iter": 40, "retrieval_space": "features", "n_neighbors": 10}
+    quick = {"max_iter": 10, "retrieval_space": "features", "n_neighbors": 10}
     monkeypatch.setattr(rankers, "lra", lambda seed: methods.lra(seed, **quick))
     judgement = rankers.RANKERS[name].make(0)(given.X_train.astype(np.float32), given.y_given)
     found = scores.score_judgement(truth.y_clean, given.y_given, judgement)

@@ -1,6 +1,7 @@
 """Training that is interrupted and goes on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,17 +24,42 @@ from torchvision.transforms import v2
 from skdiffusion_label import LRADiffusionImageClassifier
 from skdiffusion_label.classifier import _checkpoint
 
-SETTINGS = {"hidden_size": 16, "max_iter": 6, "batch_size": 32, "random_state": 0, "verbose": 1}
+SETTINGS = {
+    **{"hidden_size": 16, "max_iter": 6, "batch_size": 32, "random_state": 0, "verbose": 1},
+    # Judges are asked before training, whose state alone is saved.
+    "label_aggregation": "vote",
+}
 
 
 class Killed(Exception):
     """Stands for the end of the process."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def blobs():
     X, y = make_blobs(150, centers=3, n_features=4, cluster_std=4, random_state=0)
     return X, y
+
+
+@pytest.fixture(scope="module")
+def unbroken(blobs):
+    """What is trained without interruption, and writes nothing."""
+    return LRADiffusionImageClassifier(**SETTINGS).fit(*blobs)
+
+
+@pytest.fixture(scope="module")
+def saved(blobs, tmp_path_factory):
+    """A folder with the state of a training that has come to its end."""
+    folder = tmp_path_factory.mktemp("saved")
+    LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=folder).fit(*blobs)
+    return folder
+
+
+@pytest.fixture
+def trained(saved, tmp_path):
+    """A classifier whose training has come to its end, and its folder."""
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    return LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path), tmp_path
 
 
 def fit_and_die(clf, data, n_epochs, monkeypatch):
@@ -64,20 +90,19 @@ def epochs(capsys):
 
 
 @pytest.mark.parametrize(
-    "parameters",
+    ("parameters", "n_epochs"),
     [
-        {},
-        {"n_iter_no_change": 30, "dropout": 0.5},
-        {"prediction_type": "sample", "n_sampling_steps": 3},
-        {"encoder": lambda: nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())},
+        ({"label_aggregation": "judges"}, 1),
+        ({"n_iter_no_change": 30, "dropout": 0.5}, 4),
+        ({"prediction_type": "sample", "n_sampling_steps": 3}, 6),
+        ({"encoder": lambda: nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())}, 4),
     ],
-    ids=["default", "early stopping", "several steps", "module"],
+    ids=["judges", "early stopping", "several steps", "module"],
 )
-@pytest.mark.parametrize("n_epochs", [1, 4, 6])
 def test_interrupted_fit_ends_like_an_unbroken_one(
     parameters, n_epochs, blobs, tmp_path, monkeypatch, epochs
 ):
-    clf = LRADiffusionImageClassifier(**SETTINGS, **parameters)
+    clf = LRADiffusionImageClassifier(**{**SETTINGS, **parameters})
     unbroken = clone(clf).fit(*blobs)
     clf.set_params(checkpoint_dir=tmp_path)
     fit_and_die(clone(clf), blobs, n_epochs, monkeypatch)
@@ -139,9 +164,8 @@ def test_another_encoder_starts_from_the_beginning(change, tmp_path, epochs):
     [{"random_state": 1}, {"max_iter": 7}, {"learning_rate": 0.01}, {"dropout": 0.0}, "X", "y"],
     ids=str,
 )
-def test_another_fit_starts_from_the_beginning(change, blobs, tmp_path, epochs):
-    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
-    clone(clf).fit(*blobs)
+def test_another_fit_starts_from_the_beginning(change, blobs, trained, epochs):
+    clf, folder = trained
     X, y = blobs
     if change == "X":
         X = X + np.linspace(0, 1, len(X))[:, None]
@@ -152,7 +176,7 @@ def test_another_fit_starts_from_the_beginning(change, blobs, tmp_path, epochs):
     epochs()
     clf.fit(X, y)
     assert len(epochs()) == clf.max_iter
-    assert len(list(tmp_path.glob("*.pt"))) == 2
+    assert len(list(folder.glob("*.pt"))) == 2
 
 
 def test_folds_of_a_cross_validation_keep_apart(blobs, tmp_path, epochs):
@@ -179,9 +203,8 @@ class StopAfter:
 
 
 @pytest.mark.skipif(find_spec("sklearn.callback") is None, reason="needs callbacks")
-def test_a_callback_s_stop_is_the_end_of_its_fit_alone(blobs, tmp_path):
+def test_a_callback_s_stop_is_the_end_of_its_fit_alone(blobs, unbroken, tmp_path):
     clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
-    unbroken = clone(clf).set_params(checkpoint_dir=None).fit(*blobs)
     for _ in range(2):
         assert clf.set_callbacks(StopAfter(3)).fit(*blobs).n_iter_ == 3
     clf.set_callbacks()
@@ -189,15 +212,16 @@ def test_a_callback_s_stop_is_the_end_of_its_fit_alone(blobs, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["list", "int32", "float64", "object"])
-def test_labels_of_whatever_type_are_the_same_labels(kind, blobs, tmp_path, epochs):
-    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
+def test_labels_of_whatever_type_are_the_same_labels(kind, blobs, unbroken, trained, epochs):
+    clf, _ = trained
     X, y = blobs
-    y = y.astype(str if kind == "object" else np.int64)  # objects have to be strings
-    first = clone(clf).fit(X, y)
+    if kind == "object":  # which have to be strings
+        y = y.astype(str)
+        clone(clf).fit(X, y)
     epochs()
-    second = clf.fit(X, y.tolist() if kind == "list" else y.astype(kind))
+    clf.fit(X, y.tolist() if kind == "list" else y.astype(kind))
     assert epochs() == []
-    assert second.loss_curve_ == first.loss_curve_
+    assert clf.loss_curve_ == unbroken.loss_curve_
 
 
 def test_what_is_gone_on_from_is_said(blobs, tmp_path, monkeypatch, capsys):
@@ -220,9 +244,9 @@ def test_nothing_is_written_unless_asked(blobs, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_damaged_checkpoint_is_named(blobs, tmp_path):
-    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path).fit(*blobs)
-    (path,) = tmp_path.iterdir()
+def test_damaged_checkpoint_is_named(blobs, trained):
+    clf, folder = trained
+    (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match=f"checkpoint {path} cannot be read; delete it"):
         clf.fit(*blobs)
@@ -245,18 +269,17 @@ def replace_or_die(source, target):
 os.replace = replace_or_die
 X, y = make_blobs(150, centers=3, n_features=4, cluster_std=4, random_state=0)
 settings = dict(hidden_size=16, max_iter=6, batch_size=32, random_state=0)
-settings["label_aggregation"] = "vote"  # by no forest, of which these tests grow few trees
+settings["label_aggregation"] = "vote"
 LRADiffusionImageClassifier(**settings, checkpoint_dir=sys.argv[1]).fit(X, y)
 """
 
 
-def test_kill_while_writing_leaves_the_previous_state(blobs, tmp_path, epochs):
+def test_kill_while_writing_leaves_the_previous_state(blobs, unbroken, tmp_path, epochs):
     process = subprocess.run([sys.executable, "-c", KILLED, tmp_path], timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert len(list(tmp_path.glob("*.tmp"))) == 1
     (tmp_path / "notes.tmp").write_text("of somebody else")
-    clf = LRADiffusionImageClassifier(**SETTINGS, label_aggregation="vote", checkpoint_dir=tmp_path)
-    unbroken = clone(clf).set_params(checkpoint_dir=None).fit(*blobs)
+    clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
     epochs()
     assert_array_equal(clf.fit(*blobs).predict_proba(blobs[0]), unbroken.predict_proba(blobs[0]))
     assert len(epochs()) == 4
@@ -271,9 +294,9 @@ def test_a_fit_that_dies_leaves_no_half_trained_estimator(blobs, tmp_path, monke
             method(blobs[0])
 
 
-def test_threads_may_run_the_same_fit(blobs, tmp_path):
+def test_threads_may_run_the_same_fit(blobs, unbroken, tmp_path):
     clf = LRADiffusionImageClassifier(**SETTINGS, checkpoint_dir=tmp_path)
-    expected = clone(clf).set_params(checkpoint_dir=None).fit(*blobs).predict_proba(blobs[0])
+    expected = unbroken.predict_proba(blobs[0])
     with ThreadPoolExecutor(4) as pool:
         for fitted in pool.map(lambda _: clone(clf).fit(*blobs), range(4)):
             assert_array_equal(fitted.predict_proba(blobs[0]), expected)

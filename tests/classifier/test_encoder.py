@@ -172,7 +172,7 @@ def test_random_weights_and_augmentation_follow_from_random_state_alone(images):
             MeanColor(),
             encoder=conv_net,
             encoder_transform=(noisy, plain),
-            **{**FAST, "random_state": seed, "max_iter": 2, "n_jobs": n_jobs},
+            **{**FAST, "random_state": seed, "max_iter": 1, "n_jobs": n_jobs},
         ).fit(X, y)
         for seed, n_jobs in ((0, None), (0, None), (1, None), (0, 2))
     )
@@ -563,7 +563,7 @@ clf = LRADiffusionImageClassifier(
 n_of_first_fit = n_read
 stopped = LRADiffusionImageClassifier(
     MeanColor(), n_iter_no_change=2, distributed=True,
-    **{**FAST, "max_iter": 30}
+    **{**FAST, "max_iter": 10}
 ).fit(X, y)
 kept = LRADiffusionImageClassifier(
     MeanColor(), encoder=conv_net, encoder_transform=(counting, plain), distributed=True,

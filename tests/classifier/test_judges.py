@@ -27,7 +27,7 @@ def noisy():
 @pytest.fixture(scope="module")
 def fitted(noisy):
     X, y_given, *_ = noisy
-    return LRADiffusionClassifier(random_state=0).fit(X, y_given)
+    return LRADiffusionClassifier(max_iter=20, random_state=0).fit(X, y_given)
 
 
 def network_alone(clf):
@@ -62,7 +62,7 @@ def test_published_ways_predict_by_the_network_alone(parameters, noisy):
 
 def test_a_network_that_predicts_alone_purifies_alone(noisy):
     X_new, _, X, y = noisy
-    clf = LRADiffusionClassifier(label_aggregation="vote", max_iter=40, random_state=0).fit(X, y)
+    clf = LRADiffusionClassifier(label_aggregation="vote", max_iter=20, random_state=0).fit(X, y)
     assert clf.predict_proba(X_new).min() < 1e-5  # below what judges tell apart
     codes = np.arange(len(X_new)) % 10
     _, inputs = clf._read(X_new)
@@ -118,7 +118,7 @@ def test_few_rows_that_cannot_be_told_apart_keep_their_labels(seed):
         n_clusters_per_class=1,
         random_state=seed,
     )
-    clf = LRADiffusionClassifier(max_iter=10, random_state=0)
+    clf = LRADiffusionClassifier(max_iter=5, random_state=0)
     with pytest.warns(UserWarning, match="cannot tell|do not tell"):
         cleaner = LabelCleaner(clf).fit(X, y)
     assert_array_equal(cleaner.clean_labels_, y)
@@ -173,7 +173,7 @@ def test_noise_of_two_classes_is_found_beside_noise_of_all():
     shares_right = []
     for seed in range(3):
         y_given = flip_labels(y, transition, random_state=seed)
-        clf = LRADiffusionClassifier(random_state=0).fit(X, y_given)
+        clf = LRADiffusionClassifier(max_iter=10, random_state=0).fit(X, y_given)
         purified = clf.classes_[clf.purify_proba(X, y_given).argmax(axis=1)]
         shares_right.append((purified == y).mean())
     assert np.mean(shares_right) > 0.945

@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsTransformer
@@ -18,16 +19,29 @@ from skdiffusion_label.classifier._validation import check_rows
 N_ROWS, N_CORE = 1_500, 400
 
 
+def let_be_many(patch):
+    """Let fifteen hundred rows be many."""
+    patch.setattr(_core, "MANY_ROWS", 1_000)
+    patch.setattr(_core, "_ROWS_OF_CORE", N_CORE)
+    patch.setattr(_core, "_MIN_ROWS_OF_STRATUM", 30)
+    patch.setattr(_streams, "_READ_AT_ONCE", 1_024)
+    patch.setattr(_streams, "_SIDE_BY_SIDE", 16)
+    for module in (_streams, _prediction):
+        patch.setattr(module, "ROWS_AT_ONCE", 512)
+
+
 @pytest.fixture
 def many(monkeypatch):
-    """Let fifteen hundred rows be many."""
-    monkeypatch.setattr(_core, "MANY_ROWS", 1_000)
-    monkeypatch.setattr(_core, "_ROWS_OF_CORE", N_CORE)
-    monkeypatch.setattr(_core, "_MIN_ROWS_OF_STRATUM", 30)
-    monkeypatch.setattr(_streams, "_READ_AT_ONCE", 1_024)
-    monkeypatch.setattr(_streams, "_SIDE_BY_SIDE", 16)
-    for module in (_streams, _prediction):
-        monkeypatch.setattr(module, "ROWS_AT_ONCE", 512)
+    let_be_many(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def learned(fast, data):
+    """What is learned of many rows, to be looked at and never changed."""
+    X, given, _ = data
+    with pytest.MonkeyPatch.context() as patch:
+        let_be_many(patch)
+        return LRADiffusionClassifier(**fast).fit(X, given)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +95,9 @@ def test_a_core_holds_groups_as_a_whole_and_labeled_rows_alone(many):
     assert not np.isin(groups[others], groups[drawn]).any()
 
 
-def test_rows_outside_the_core_are_judged_as_well_as_those_in_it(fast, data, many):
-    X, given, y = data
-    clf = LRADiffusionClassifier(**fast).fit(X, given)
+def test_rows_outside_the_core_are_judged_as_well_as_those_in_it(learned, data, many):
+    X, _, y = data
+    clf = learned
     right = clf.label_distributions_.argmax(axis=1) == y
     is_candidate = np.bincount(clf.neighbors_.ravel(), minlength=N_ROWS) > 0
     assert is_candidate.sum() <= N_CORE + 3
@@ -96,17 +110,17 @@ def test_rows_outside_the_core_are_judged_as_well_as_those_in_it(fast, data, man
     assert clf.score(X, y) > 0.95
 
 
-def test_what_is_said_of_a_row_does_not_depend_on_the_block_it_is_in(fast, data, many, monkeypatch):
+def test_what_is_said_of_a_row_does_not_depend_on_the_block_it_is_in(
+    learned, data, many, monkeypatch
+):
     X, given, _ = data
-    expected = LRADiffusionClassifier(**fast).fit(X, given)
     monkeypatch.setattr(_streams, "ROWS_AT_ONCE", 1_024)
-    clf = LRADiffusionClassifier(**fast).fit(X, given)
-    assert_array_equal(clf.neighbors_, expected.neighbors_)
-    assert_allclose(clf.label_distributions_, expected.label_distributions_, atol=1e-6)
+    clf = clone(learned).fit(X, given)
+    assert_array_equal(clf.neighbors_, learned.neighbors_)
+    assert_allclose(clf.label_distributions_, learned.label_distributions_, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.uint8])
-@pytest.mark.parametrize("n_rows", [600, N_ROWS])
+@pytest.mark.parametrize(("dtype", "n_rows"), [(np.float16, N_ROWS), (np.uint8, 600)])
 def test_small_numbers_of_a_file_are_read_as_they_are(dtype, n_rows, fast, data, many, tmp_path):
     X, given, _ = data
     X = (8 * (X - X.min())).astype(dtype)[:n_rows]
@@ -129,12 +143,12 @@ def test_half_precision_is_checked_to_be_finite(fast, data):
 def test_features_are_not_copied(fast, many, monkeypatch):
     monkeypatch.setattr(_scaler, "_MAX_ROWS", N_CORE)
     rng = np.random.default_rng(0)
-    y = np.arange(16_000) % 2
-    X = rng.standard_normal((16_000, 256)).astype(np.float16) + y[:, None].astype(np.float16)
+    y = np.arange(8_000) % 2
+    X = rng.standard_normal((8_000, 256)).astype(np.float16) + y[:, None].astype(np.float16)
     clf = LRADiffusionClassifier(**fast).set_params(max_iter=1)
     clf.fit(X[:1_500], y[:1_500])  # what is imported then counts no more
     peaks = []
-    for n_rows in (4_000, 16_000):
+    for n_rows in (2_000, 8_000):
         tracemalloc.start()
         try:
             clf.fit(X[:n_rows], y[:n_rows])
@@ -142,7 +156,7 @@ def test_features_are_not_copied(fast, many, monkeypatch):
         finally:
             tracemalloc.stop()
     # A copy would take all of it, one in single precision twice as much.
-    assert peaks[1] - peaks[0] < 0.5 * X[4_000:].nbytes
+    assert peaks[1] - peaks[0] < 0.5 * X[2_000:].nbytes
 
 
 @pytest.mark.parametrize(
@@ -158,8 +172,7 @@ def test_features_are_not_copied(fast, many, monkeypatch):
 )
 def test_every_way_to_learn_takes_many_rows(options, fast, data, many):
     X, given, y = data
-    params = {**fast, "max_iter": 30, **options}
-    clf = LRADiffusionClassifier(**params).fit(X, given)
+    clf = LRADiffusionClassifier(**{**fast, **options}).fit(X, given)
     right = (clf.label_distributions_.argmax(axis=1) == y).mean()
     assert right > 0.85 and clf.score(X, y) > 0.9
 
@@ -195,9 +208,8 @@ def test_very_many_rows_are_seen_less_often():
     assert n_epochs == [3, 3, 2, 1]
 
 
-def test_probabilities_are_written_where_they_are_wanted(fast, data, many, tmp_path):
-    X, given, _ = data
-    clf = LRADiffusionClassifier(**fast).fit(X, given)
+def test_probabilities_are_written_where_they_are_wanted(learned, data, many, tmp_path):
+    X, clf = data[0], learned
     file = np.lib.format.open_memmap(tmp_path / "proba.npy", "w+", np.float32, (N_ROWS, 3))
     assert clf.predict_proba(X, out=file) is file
     assert_allclose(file, clf.predict_proba(X), atol=1e-7)
@@ -221,8 +233,7 @@ def test_progress_names_its_stages(fast, data, many, monkeypatch, capsys):
     assert re.fullmatch(r"Other rows: \d+\.\d s", lines[5])
 
 
-@pytest.mark.parametrize("n_rows", [700, N_ROWS])
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize(("n_rows", "metric"), [(700, "cosine"), (N_ROWS, "euclidean")])
 def test_an_index_of_the_user_s_finds_what_exact_search_finds(n_rows, metric, fast, data, many):
     X, given, y = data
     params = {**fast, "metric": metric, "retrieval_space": "auto", "n_neighbors": "auto"}
@@ -256,7 +267,7 @@ def test_tables_of_many_rows_and_classes_keep_the_classes_that_matter(
     options, fast, data, many, monkeypatch
 ):
     X, given, y = data
-    params = {**fast, "retrieval_space": "auto", "max_iter": 30, **options}
+    params = {**fast, "retrieval_space": "auto", **options}
     dense = LRADiffusionClassifier(**params).fit(X, given)
     monkeypatch.setattr(_tables, "_MANY_CLASSES", 2)
     monkeypatch.setattr(_tables, "_CLASSES_THAT_MATTER", 2)

@@ -13,7 +13,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -27,7 +27,9 @@ from skdiffusion_label.classifier._validation import check_rows
 from skdiffusion_label.cleaning import LabelCleaner, read_decisions
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
 
-JUDGE = LRADiffusionClassifier(hidden_size=64, max_iter=1, random_state=0)
+# Labels are judged before training: what it leads to does not count.
+LEARNS_LITTLE = {"hidden_size": 64, "max_iter": 1, "random_state": 0}
+JUDGE = LRADiffusionClassifier(**LEARNS_LITTLE, n_neighbors=10, retrieval_space="features")
 ESTIMATORS = {
     "diffusion": JUDGE,
     "pipeline": make_pipeline(StandardScaler(), JUDGE),
@@ -58,6 +60,12 @@ def blobs():
 def found(blobs):
     """What a cleaner finds in the blobs."""
     return LabelCleaner(JUDGE).fit(blobs[0], blobs[2])
+
+
+@pytest.fixture(scope="module")
+def found_in_digits(digits):
+    """What a cleaner finds in the digits."""
+    return LabelCleaner(JUDGE).fit(digits[0], digits[2])
 
 
 def decided(cleaner, rows, labels, **others):
@@ -95,33 +103,32 @@ def test_verified_labels_are_certain(estimator, blobs):
 def test_a_verified_label_is_drawn_as_itself(aggregation, blobs):
     X, y, y_given = blobs
     verified = np.arange(len(y)) < 20
-    clf = LRADiffusionClassifier(max_iter=1, label_aggregation=aggregation, random_state=0)
+    clf = clone(JUDGE).set_params(label_aggregation=aggregation)
     clf.fit(X, np.where(verified, y, y_given), verified=verified)
     assert_array_equal(clf.label_distributions_[verified], np.eye(3)[y[verified]])
     assert clf.label_distributions_[~verified].max(axis=1).min() < 1
 
 
-def test_the_noise_is_not_read_off_verified_labels(digits):
+def test_the_noise_is_not_read_off_verified_labels(digits, found_in_digits):
     X, y, y_given = digits
-    before = LRADiffusionClassifier(max_iter=1, random_state=0).fit(X, y_given)
+    before = found_in_digits.estimator_
     own = before.label_distributions_[np.arange(len(y)), y_given]
     verified = np.zeros(len(y), dtype=bool)
     verified[np.argsort(own, kind="stable")[:150]] = True
     assert np.mean(y_given[verified] != y[verified]) > 0.98
     mended = np.where(verified, y, y_given)
-    after = LRADiffusionClassifier(max_iter=1, random_state=0)
-    after.fit(X, mended, verified=verified, given=y_given)
+    after = clone(JUDGE).fit(X, mended, verified=verified, given=y_given)
     rates = [1 - clf.transition_matrix_.diagonal().mean() for clf in (before, after)]
     assert_allclose(rates[1], 0.4, atol=0.05)
     assert_allclose(*rates, atol=0.07)
 
 
 @every_estimator
-def test_labels_before_verification_are_known_as_in_apply(estimator, blobs):
+def test_labels_before_verification_are_known_as_in_apply(estimator, blobs, found):
     X, y, y_given = blobs
     rows = np.arange(0, 300, 10)
-    cleaner = LabelCleaner(estimator, random_state=0).fit(X, y_given)
-    decisions = decided(cleaner, rows, y[rows].astype(str))
+    cleaner = LabelCleaner(estimator, random_state=0)
+    decisions = decided(found, rows, y[rows].astype(str))
     applied = cleaner.apply(X, y_given, decisions).label_issues_
     verified = np.isin(np.arange(300), rows)
     mended = np.where(verified, y, y_given)
@@ -167,7 +174,7 @@ def test_verified_is_checked(estimator, verified, message, blobs):
 
 def test_decided_rows_are_not_flagged_again_and_the_others_are_not_worse(digits):
     X, y, y_given = digits
-    cleaner = LabelCleaner(random_state=0).fit(X, y_given)
+    cleaner = LabelCleaner(LRADiffusionClassifier(**LEARNS_LITTLE)).fit(X, y_given)
     before = cleaner.clean_labels_ == y
     fingerprint, rows = cleaner.fingerprint_, suspicious(cleaner, 50)
     others = np.setdiff1d(np.arange(len(y)), rows)
@@ -336,25 +343,29 @@ def test_fingerprints_tell_data_apart_and_containers_not():
 # Missing labels
 
 
+LABELS_WITH_NONE = {
+    "None": lambda y, none: np.where(none, None, y.astype(object)),
+    "list": lambda y, none: np.where(none, None, np.array([*"abc"], dtype=object)[y]).tolist(),
+    "nan": lambda y, none: np.where(none, np.nan, y),
+    "Int64": lambda y, none: pd.Series(y, dtype="Int64").mask(none),
+    "category": lambda y, none: pd.Series(pd.Categorical.from_codes(y, [*"abc"])).mask(none),
+    "polars": lambda y, none: pl.Series(
+        [None if n else int(v) for v, n in zip(y, none, strict=True)]
+    ),
+}
+
+
+# All are read before anything is fitted.
 @abstaining
-@every_estimator
 @pytest.mark.parametrize(
-    "convert",
-    [
-        lambda y, none: np.where(none, None, y.astype(object)),
-        lambda y, none: np.where(none, None, np.array([*"abc"], dtype=object)[y]).tolist(),
-        lambda y, none: np.where(none, np.nan, y),
-        lambda y, none: pd.Series(y, dtype="Int64").mask(none),
-        lambda y, none: pd.Series(pd.Categorical.from_codes(y, [*"abc"])).mask(none),
-        lambda y, none: pl.Series([None if n else int(v) for v, n in zip(y, none, strict=True)]),
-    ],
-    ids=["None", "list", "nan", "Int64", "category", "polars"],
+    ("estimator", "container"),
+    [*(("folds", name) for name in LABELS_WITH_NONE), ("diffusion", "None"), ("pipeline", "list")],
 )
-def test_rows_without_a_label_get_one_suggested(estimator, convert, blobs):
+def test_rows_without_a_label_get_one_suggested(estimator, container, blobs):
     X, y, y_given = blobs
     is_missing = np.arange(len(y)) < 10
-    given = convert(y_given, is_missing)
-    cleaner = LabelCleaner(estimator, random_state=0)
+    given = LABELS_WITH_NONE[container](y_given, is_missing)
+    cleaner = LabelCleaner(ESTIMATORS[estimator], random_state=0)
     X_kept, y_kept = cleaner.fit_resample(X, given)
     table = cleaner.label_issues_.reset_index(drop=True)
     assert_array_equal(table["action"] == "label", is_missing)
@@ -365,7 +376,7 @@ def test_rows_without_a_label_get_one_suggested(estimator, convert, blobs):
     right = np.searchsorted(cleaner.classes_, table["suggested_label"]) == y
     assert right[is_missing].mean() >= 0.8
     assert_array_equal(np.asarray(y_kept)[:10], table["suggested_label"][:10])
-    if estimator is JUDGE:
+    if estimator == "diffusion":
         assert not np.isin(cleaner.estimator_.neighbors_, np.arange(10)).any()
 
 
@@ -383,9 +394,9 @@ def test_a_classifier_learns_nothing_from_rows_without_a_label(blobs):
     X, _, y_given = blobs
     is_missing = np.arange(len(X)) < 10
     given = np.where(is_missing, None, y_given.astype(object))
-    of_missing = LRADiffusionClassifier(max_iter=1, random_state=0).fit(X, given)
+    of_missing = clone(JUDGE).fit(X, given)
     weight = (~is_missing).astype(float)
-    of_weight = LRADiffusionClassifier(max_iter=1, random_state=0).fit(X, y_given, weight)
+    of_weight = clone(JUDGE).fit(X, y_given, weight)
     assert_allclose(of_missing.predict_proba(X), of_weight.predict_proba(X))
     with pytest.raises(ValueError, match="y must hold labels, got none in 300 rows"):
         JUDGE.fit(X, [None] * 300)
@@ -467,8 +478,8 @@ def patients():
 @abstaining
 def test_rows_of_a_group_do_not_vouch_for_each_other(patients):
     X, y, y_given, groups = patients
-    alone = LabelCleaner(random_state=0).fit(X, y_given)
-    grouped = LabelCleaner(random_state=0).fit(X, y_given, groups=groups.astype(str))
+    alone = LabelCleaner(JUDGE).fit(X, y_given)
+    grouped = LabelCleaner(JUDGE).fit(X, y_given, groups=groups.astype(str))
     found = [
         roc_auc_score(y_given != y, c.label_issues_["p_label_error"]) for c in (alone, grouped)
     ]
@@ -482,7 +493,7 @@ def test_what_is_said_of_a_row_does_not_depend_on_labels_of_its_group(patients):
     other = np.where(groups == 3, 1 - y_given, y_given)
     proba = []
     for labels in (y_given, other):
-        clf = LRADiffusionClassifier(max_iter=1, prior=LogisticRegression(), random_state=0)
+        clf = LRADiffusionClassifier(**LEARNS_LITTLE, prior=LogisticRegression())
         clf.fit(X, labels, groups=groups)
         proba.append(clf.out_of_sample_proba_[groups == 3])
     # The pool's weights and the noise are those of all rows.
@@ -509,7 +520,7 @@ def test_groups_and_weights_arrive_with_metadata_routing(patients):
         assert_array_equal(RecordedFolds.groups, groups)
         with pytest.raises(ValueError, match="sample_weight"):
             LabelCleaner(LogisticRegression()).fit(X, y_given, sample_weight=weight)
-        inner = make_pipeline(StandardScaler(), JUDGE.__class__(max_iter=1, random_state=0))
+        inner = make_pipeline(StandardScaler(), clone(JUDGE))
         inner[-1].set_fit_request(groups=True)
         LabelCleaner(inner).fit(X, y_given, groups=groups, verified=np.arange(len(X)) < 5)
         assert LabelCleaner(model).set_fit_request(groups=True) is not None
@@ -545,23 +556,25 @@ def test_groups_are_checked(told, message, blobs):
 # Several annotators
 
 
-def test_second_opinions_on_few_rows_do_not_hide_wrong_labels(digits):
+def test_second_opinions_on_few_rows_do_not_hide_wrong_labels(digits, found_in_digits):
     X, y, y_given = digits
-    alone = LabelCleaner(JUDGE).fit(X, y_given)
     opinions = np.full((len(y), 2), None, dtype=object)
     opinions[:, 0] = y_given
     rows = np.arange(0, len(y), 90)[:20]
     opinions[rows, 1] = y[rows]
     both = LabelCleaner(JUDGE).fit(X, opinions)
-    n_found = [c.label_issues_["is_label_issue"].sum() for c in (alone, both)]
+    n_found = [c.label_issues_["is_label_issue"].sum() for c in (found_in_digits, both)]
     assert n_found[1] >= n_found[0] - 20
-    right = [np.mean(c.clean_labels_ == y) for c in (alone, both)]
+    right = [np.mean(c.clean_labels_ == y) for c in (found_in_digits, both)]
     assert right[1] >= right[0] - 0.005
     assert_allclose(both.annotations_.reliability[0], 0.6, atol=0.05)
 
 
-@every_estimator
-@pytest.mark.parametrize("convert", [np.asarray, pd.DataFrame], ids=["array", "frame"])
+@pytest.mark.parametrize(
+    ("estimator", "convert"),
+    [(JUDGE, np.asarray), (LogisticRegression(), np.asarray), (LogisticRegression(), pd.DataFrame)],
+    ids=["diffusion", "folds", "folds-frame"],
+)
 def test_rows_that_no_annotator_has_labelled_have_no_label(estimator, convert, blobs):
     X, y, y_given = blobs
     opinions = np.stack([y_given, y], axis=1).astype(object)
@@ -586,7 +599,7 @@ def test_annotators_are_judged_by_verified_labels(blobs):
     opinions[rows, 1] = (y[rows] + 1) % 3
     decisions = pd.DataFrame(
         {
-            "fingerprint": LabelCleaner(JUDGE).fit(X, opinions).fingerprint_,
+            "fingerprint": LabelCleaner(LogisticRegression()).fit(X, opinions).fingerprint_,
             "row": rows,
             "decision": "relabel",
             "label": y[rows].astype(str),
@@ -628,7 +641,7 @@ class CountedEmbedder(TransformerMixin, BaseEstimator):
     "estimator",
     [
         make_pipeline(CountedEmbedder(), JUDGE),
-        LRADiffusionClassifier(CountedEmbedder(), max_iter=1, random_state=0),
+        clone(JUDGE).set_params(feature_extractor=CountedEmbedder()),
         make_pipeline(CountedEmbedder(), "passthrough", LogisticRegression()),
     ],
     ids=["pipeline", "extractor", "folds"],
@@ -640,7 +653,7 @@ def test_rows_are_embedded_once(estimator, blobs):
     assert CountedEmbedder.n_rows == len(X)
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", [JUDGE, LogisticRegression()], ids=["diffusion", "folds"])
 def test_progress_is_told_if_asked_for(estimator, blobs, capsys):
     X, _, y_given = blobs
     LabelCleaner(estimator, verbose=1).fit(X, y_given)

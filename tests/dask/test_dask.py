@@ -32,12 +32,14 @@ def _fast_forests(few_trees):
     """Grow few trees."""
 
 
-@pytest.fixture(autouse=True)
-def many(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def many():
     """Let fifteen hundred rows be many, of which four hundred teach the judges."""
-    monkeypatch.setattr(_core, "MANY_ROWS", 1_000)
-    monkeypatch.setattr(_core, "_ROWS_OF_CORE", 400)
-    monkeypatch.setattr(_core, "_MIN_ROWS_OF_STRATUM", 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_core, "MANY_ROWS", 1_000)
+        patch.setattr(_core, "_ROWS_OF_CORE", 400)
+        patch.setattr(_core, "_MIN_ROWS_OF_STRATUM", 30)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,13 @@ def data():
     rng = np.random.default_rng(0)
     given = np.where(rng.random(N_ROWS) < 0.3, rng.integers(3, size=N_ROWS), y)
     return X.astype(np.float32), given, y
+
+
+@pytest.fixture(scope="module")
+def local(fast, data, many):
+    """What is fitted to rows at hand."""
+    X, given, _ = data
+    return skdiffusion_label.LRADiffusionClassifier(**fast).fit(X, given)
 
 
 def as_array(X):
@@ -60,9 +69,8 @@ def as_frame(X):
 
 
 @pytest.mark.parametrize("collection", [as_array, as_frame])
-def test_tables_are_those_of_the_local_fit(collection, fast, data):
+def test_tables_are_those_of_the_local_fit(collection, local, fast, data):
     X, given, y = data
-    local = skdiffusion_label.LRADiffusionClassifier(**fast).fit(X, given)
     clf = LRADiffusionClassifier(**fast).fit(collection(X), da.from_array(given, chunks=333))
     assert_array_equal(clf.neighbors_, local.neighbors_)
     for name in TABLES:
@@ -79,9 +87,9 @@ def test_few_rows_are_learned_from_as_they_are_at_hand(fast, data):
     assert_array_equal(clf.predict_proba(X), local.predict_proba(X))
 
 
-def test_prediction_is_lazy_and_that_of_rows_at_hand(fast, data):
+def test_prediction_is_lazy_and_that_of_rows_at_hand(quick, data):
     X, given, _ = data
-    clf = LRADiffusionClassifier(**fast).fit(as_array(X), np.array(["a", "b", "c"])[given])
+    clf = LRADiffusionClassifier(**quick).fit(as_array(X), np.array(["a", "b", "c"])[given])
     for method in ("predict", "predict_proba", "predict_log_proba"):
         expected = getattr(clf, method)(X)
         for collection in (as_array, as_frame):
@@ -136,11 +144,11 @@ def test_a_lost_scheduler_is_told_of(fast, data, monkeypatch):
 def test_cleaner_finds_what_the_local_one_finds(fast, data):
     X, given, y = data
     estimator = LRADiffusionClassifier(**fast)
-    local = skdiffusion_label.LabelCleaner(skdiffusion_label.LRADiffusionClassifier(**fast))
-    local.fit(X, given)
+    at_hand = skdiffusion_label.LabelCleaner(skdiffusion_label.LRADiffusionClassifier(**fast))
+    at_hand.fit(X, given)
     cleaner = LabelCleaner(estimator).fit(as_array(X), da.from_array(given, chunks=300))
-    pd.testing.assert_frame_equal(cleaner.label_issues_, local.label_issues_, atol=1e-5)
-    assert cleaner.fingerprint_ == local.fingerprint_
+    pd.testing.assert_frame_equal(cleaner.label_issues_, at_hand.label_issues_, atol=1e-5)
+    assert cleaner.fingerprint_ == at_hand.fingerprint_
     assert (cleaner.clean_labels_ == y).mean() > 0.95
 
 
@@ -183,17 +191,18 @@ def cluster():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pandas about Dask
-def test_a_killed_worker_is_replaced_and_the_result_is_the_same(cluster, fast, data, tmp_path):
+def test_a_killed_worker_is_replaced_and_the_result_is_the_same(
+    cluster, local, fast, data, tmp_path
+):
     X, given, _ = data
     frame = pd.DataFrame(X, columns=list("abcde"))
     dd.from_pandas(frame, npartitions=6).to_parquet(tmp_path / "rows")
     rows = dd.read_parquet(tmp_path / "rows")
-    local = skdiffusion_label.LRADiffusionClassifier(**fast).fit(X, given)
     killed = []
 
     def kill():
         workers = cluster.run(os.getpid)
-        while not stopped.wait(1.0) and not killed:
+        while not stopped.wait(0.3) and not killed:
             pid = next(iter(workers.values()))
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)

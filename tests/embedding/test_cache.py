@@ -64,7 +64,7 @@ def test_a_second_transform_needs_no_model_and_is_the_same_to_the_byte(
 
 
 def test_a_second_transform_takes_a_twentieth_of_the_time(make_embedder, tmp_path):
-    pixels = np.random.default_rng(0).integers(256, size=(1500, 32, 32, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(256, size=(600, 32, 32, 3), dtype=np.uint8)
     embedder = make_embedder(cache=tmp_path, batch_size=32)
     embedder.transform(pixels[:1])
     seconds = []

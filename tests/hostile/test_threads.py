@@ -138,7 +138,7 @@ def test_threads_are_neither_waited_for_nor_left_changed(script):
 
 def test_parallel_cross_validation_scores_like_a_sequential_one(fast, blobs):
     X, y, _ = blobs
-    classifier = LRADiffusionClassifier(**{**fast, "max_iter": 30}, label_aggregation="vote")
+    classifier = LRADiffusionClassifier(**fast, label_aggregation="vote")
     parallel = cross_val_score(classifier, X, y, cv=2, n_jobs=2)
     assert_array_equal(parallel, cross_val_score(classifier, X, y, cv=2))
     assert parallel.min() > 0.9
