@@ -16,7 +16,7 @@ def _read_only(*arrays):
 
 @pytest.fixture(scope="module", autouse=True)
 def few_trees():
-    """Grow forests of ten trees instead of a hundred, which are most of the time of a small fit.
+    """Grow forests of ten trees instead of two hundred, which are most of the time of a small fit.
 
     Modules of tests that are about what users are shown have a fixture of this name instead.
     """
