@@ -252,4 +252,4 @@ def test_without_a_network_the_error_comes_in_seconds(tmp_path):
         timeout=120,
     )
     refused, unanswered = map(float, result.stdout.split())
-    assert 0 < refused < 5 and 3 < unanswered < 5, result.stderr
+    assert 0 < refused < 20 and 3 < unanswered < 20, result.stderr
