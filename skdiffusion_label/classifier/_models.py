@@ -19,8 +19,8 @@ _FORESTS = (
 )
 _MAX_ROWS_OF_TREE = 5_000
 _MAX_TREES, _MIN_TREES = 200, 10
-# Rows of a tree times the square root of the features, times tens of classes, times trees: two or
-# three seconds for each forest.
+# Rows of a tree times the square root of the features, times tens of classes, times trees: some
+# seconds for each forest.
 _FOREST_BUDGET = 6e6
 _SHARE_OF_FREQUENCIES = 0.02  # in a forest's probabilities: its zeros are not certain
 

@@ -89,7 +89,7 @@ def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     return believed(
         read.y_codes,
         _dense(final.out_of_sample_proba_),
-        _of_given(final.label_distributions_, read.y_codes),
+        of_given(final.label_distributions_, read.y_codes),
         final.transition_matrix_,
         final.noise_evidence_,
         read.is_taught,
@@ -103,7 +103,7 @@ def _dense(table):
     return table.toarray() if sparse.issparse(table) else table
 
 
-def _of_given(table, y_codes):
+def of_given(table, y_codes):
     """Return the entries (n_samples,) of the given labels."""
     return _dense(table[np.arange(len(y_codes)), y_codes])
 
@@ -115,7 +115,7 @@ def judged_by_purifier(fitted, X, y_codes):
     """
     final = last_step(fitted)
     rows = fitted[:-1].transform(X) if final is not fitted and len(fitted) > 1 else X
-    joined = _of_given(final.purify_proba(rows, final.classes_[y_codes]), y_codes)
+    joined = of_given(final.purify_proba(rows, final.classes_[y_codes]), y_codes)
     return final.predict_proba(rows), joined, final.transition_matrix_, final.noise_evidence_
 
 
@@ -146,10 +146,9 @@ def weighed(y_codes, proba, joined, transition_matrix, noise_evidence):
     purified, p_right = np.empty_like(proba), np.empty(len(proba))
     for some in row_blocks(*proba.shape):
         by_class = posterior_of_given(proba[some], y_codes[some], transition_matrix)
-        of_given = np.arange(len(by_class)), y_codes[some]
-        p_right[some] = (by_class[of_given] + joined[some]) / 2
+        p_right[some] = (of_given(by_class, y_codes[some]) + joined[some]) / 2
         by_class *= share
-        by_class[of_given] += 1 - share
+        by_class[np.arange(len(by_class)), y_codes[some]] += 1 - share
         purified[some] = by_class
     abstention = None if noise_evidence >= _MIN_NOISE_EVIDENCE else _CANNOT_TELL
     return Beliefs(proba, purified, p_right, transition_matrix, abstention=abstention)
@@ -161,7 +160,7 @@ def _knows(proba, transition_matrix, y_codes, is_taught):
     entropy = -np.log(frequencies_of(given, proba.shape[1])[given]).mean()
     foretold = np.empty(len(proba))
     for some in row_blocks(*proba.shape):
-        foretold[some] = _of_given(proba[some] @ transition_matrix, y_codes[some])
+        foretold[some] = of_given(proba[some] @ transition_matrix, y_codes[some])
     known = entropy + np.log(foretold[is_taught].clip(min=1e-300)).mean()
     return known > max(_KNOWN_SHARE * entropy, _KNOWN_NATS / n_taught) or entropy == 0
 
@@ -174,7 +173,7 @@ def beliefs_without_features(y_codes, n_classes, is_taught):
         frequencies = frequencies_of(y_codes[is_taught], n_classes)
     proba = np.tile(frequencies, (len(y_codes), 1))
     purified = posterior_of_given(proba, y_codes, transition_matrix)
-    p_right = _of_given(purified, y_codes)
+    p_right = of_given(purified, y_codes)
     return Beliefs(proba, purified, p_right, transition_matrix, abstention=KNOWS_NOTHING)
 
 
@@ -201,5 +200,5 @@ def beliefs_with_annotations(beliefs, read):
     # That labels are wrong is known from annotators who disagree.
     overlap = np.mean(judged.n_labels[judged.n_labels > 0] > 1) >= _MIN_OVERLAP
     abstention = None if overlap else beliefs.abstention
-    p_right = _of_given(purified, read.y_codes)
+    p_right = of_given(purified, read.y_codes)
     return replace(beliefs, purified=purified, p_right=p_right, abstention=abstention), judged

@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_method_params
 from skdiffusion_label.cleaning._beliefs import (
     believed,
     frequencies_of,
+    of_given,
     seeded,
 )
 from skdiffusion_label.cleaning._validation import check_proba
@@ -72,7 +73,7 @@ class NoiseOfFolds:
     def joined(self, truth, y_codes):
         """Return P(given label is right | x, given label), (n_samples,)."""
         likelihood = self.local_noise.likelihood(truth, y_codes, self.pool.transition_matrix)
-        return posterior(truth, likelihood)[np.arange(len(truth)), y_codes]
+        return of_given(posterior(truth, likelihood), y_codes)
 
 
 def beliefs_of_folds(
