@@ -83,19 +83,19 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
     """
     features, inputs, rows = core.features, core.inputs, core.rows
     standardized = inputs.condition[:, : features.shape[1]]
-    judge = partial(judge_rows, estimator, features, standardized, seed=seed)
     with progress.stage("Models, neighbors and their pool"):
-        models, retrieval, *judged = judge(rows)
+        models, retrieval, *judged = judge_rows(estimator, features, standardized, rows, seed)
     has_others = core.positions is not None
     needed = retrieval.space if has_others else None
     judges = chains = None
     if estimator._joins_judges:
         alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
 
-        def conclude_from(others):
-            return conclude(*judge(others, share_of_trees=_SHARE_OF_TREES)[2:], others)
+        def labels_of_half(some, half):
+            seen = features[some], standardized[some], half, seed, _SHARE_OF_TREES
+            return conclude(*judge_rows(estimator, *seen)[2:], half).labels[:]
 
-        halves = inputs, conclude_from, alike, generator, device, n_earlier_epochs
+        halves = inputs, labels_of_half, alike, generator, device, n_earlier_epochs
         with progress.stage("Networks of halves"):
             of_network, chains = judge_by_halves(estimator, network, *halves)
         known = models, retrieval, *judged, of_network, rows, seed, needed

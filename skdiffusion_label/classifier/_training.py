@@ -250,11 +250,11 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
     """Return P(true label | x), (n, n_classes), by a network trained on the half without the row.
 
     And the chains of one of these two networks, which new rows may be judged by. It learns what
-    ``judge(others)``, a :class:`Judgement`, says of the labels of the other half without any label
-    of this one: a label votes for its neighbors, and would come back from them. It does so for as
-    long as the network of all rows and earlier fits that it goes on from. Where that one is to be
-    stopped by held-out labels, which nothing else may see, it stops where it would by default. With
-    too few rows both are None.
+    ``judge(positions, half)`` says of the labels of the other half without any label of this one: a
+    label votes for its neighbors, and would come back from them. It does so for as long as the
+    network of all rows and earlier fits that it goes on from. Where that one is to be stopped by
+    held-out labels, which nothing else may see, it stops where it would by default. With too few
+    rows both are None.
     """
     if len(rows.trained) < _MIN_ROWS_OF_CLASS_TO_HALVE * len(rows.classes):
         return None, None
@@ -268,8 +268,11 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
     is_first, judged = _first_half(rows, generator), []
     for half in (is_first, ~is_first):
         others = replace(rows, weight=np.where(half, 0, rows.weight))
+        # Neighbors from outside are of all rows.
+        some = others.trained if rows.neighbors is None else np.arange(len(inputs))
+        others = others.take(some)
         model = initial_model(network, None, generator).to(device)
-        data = training_data(inputs, judge(others).labels, others, device)
+        data = training_data(inputs.take(some), judge(some, others), others, device)
         training = Training(TrainingState(model, settings, generator), data, [])
         with limited_threads(estimator.n_jobs):
             for _ in training.epochs():

@@ -71,8 +71,9 @@ class TrainingRows:
         return 2 * self.y_codes + self.verified
 
     def take(self, rows):
-        """Return what is told of ``rows``, whose groups are coded anew."""
-        names = ("y_codes", "weight", "held_out", "verified", "given")
+        """Return what is told of ``rows``, whose groups are coded anew, but for neighbors."""
+        names = ["y_codes", "weight", "held_out", "verified", "given"]
+        names += [] if self.stands_for is None else ["stands_for"]
         taken = {name: getattr(self, name)[rows] for name in names}
         groups = self.groups
         if groups is not None:

@@ -311,8 +311,8 @@ def test_purifying_at_the_last_timestep_ignores_the_given_label(digits_classifie
     last = digits_classifier.n_timesteps - 1
     proba = digits_classifier.purify_proba(X, y, last)
     assert_allclose(digits_classifier.purify_proba(X, (y + 1) % 10, last), proba, atol=0.01)
-    # One step from the same starts.
-    assert_allclose(digits_classifier.predict_proba(X), proba, atol=0.01)
+    # One step from the same starts, but for what is left to classes that the network rules out.
+    assert_allclose(digits_classifier.predict_proba(X), proba, atol=0.02)
 
 
 def test_purifying_at_the_first_timestep_keeps_the_given_label(digits_classifier, noisy_digits):

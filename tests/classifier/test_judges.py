@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.metrics import log_loss
 
 from skdiffusion_label import LRADiffusionClassifier, LRADiffusionImageClassifier
+from skdiffusion_label.classifier import _judging
 from skdiffusion_label.classifier._models import Models
 from skdiffusion_label.classifier._tables import Judgements, by_blocks
 from skdiffusion_label.cleaning import LabelCleaner
@@ -47,6 +48,40 @@ def test_judges_and_network_know_about_as_much_as_the_network_or_more(fitted, no
     assert (together.argmax(axis=1) == y).mean() > (alone.argmax(axis=1) == y).mean() - 0.02
     # The network is heard.
     assert fitted._judges.pool.weights[:, -1].min() > 0.1
+
+
+def test_two_in_a_hundred_are_left_to_what_nobody_foresees(fitted, noisy):
+    *_, X, _ = noisy
+    proba = fitted.predict_proba(X)
+    assert_allclose(proba.min(), 0.02 / 10, rtol=1e-3)
+    assert_allclose(proba.max(), 0.98 + 0.02 / 10, rtol=1e-3)
+    assert fitted.out_of_sample_proba_.min() < 0.001
+
+
+@pytest.mark.parametrize("given", ["weights", "neighbors"])
+def test_networks_of_halves_learn_from_rows_of_the_half_alone(given, noisy, monkeypatch):
+    X, y_given, *_ = noisy
+    asked = []
+
+    def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1):
+        asked.append((features[rows.weight > 0], len(features), share_of_trees))
+        return real(estimator, features, standardized, rows, seed, share_of_trees)
+
+    real = _judging.judge_rows
+    monkeypatch.setattr(_judging, "judge_rows", judge_rows)
+    known = {"sample_weight": np.arange(300) % 3}
+    if given == "neighbors":
+        known = {"neighbors": (np.arange(300)[:, None] + [1, 2, 3]) % 300}
+    LRADiffusionClassifier(max_iter=1, random_state=0).fit(X[:300], y_given[:300], **known)
+    (every, n_all, share), *halves = asked
+    assert n_all == 300 and share == 1
+    assert [share for *_, share in halves] == [0.25, 0.25]
+    # Each row is in one half; neighbors from outside are those of all rows.
+    both = np.concatenate([rows for rows, *_ in halves])
+    assert_array_equal(np.unique(both, axis=0), np.unique(every, axis=0))
+    assert len(both) == len(every)
+    expected = [300, 300] if given == "neighbors" else [len(rows) for rows, *_ in halves]
+    assert [n_rows for _, n_rows, _ in halves] == expected
 
 
 @pytest.mark.parametrize(
