@@ -127,6 +127,13 @@ def test_guide_shows_what_was_measured_of_reviews():
         assert results[name].get("flagged_again", 0) == 0
 
 
+def test_guide_says_how_far_probabilities_of_rare_classes_are_behind():
+    regrets = json.loads((ROOT / "docs" / "results" / "grid.json").read_text())["regrets"]
+    (rare,) = (one for one in regrets["log_loss"] if one["task"] == "digits_1to100_sym_20")
+    guide = " ".join((ROOT / "docs" / "guides" / "rare_classes.rst").read_text().split())
+    assert f"log loss is {rare['regret']:.2f} behind the best".replace(" 0", " ") in guide
+
+
 def test_readme_names_the_two_commands():
     assert "make demo" in README
     assert "make test" in README
