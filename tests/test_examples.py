@@ -61,8 +61,8 @@ def test_table_example_mends_what_labels_tell_and_abstains_where_they_do_not(run
     abstained, _ = np.transpose(namespace["judged"]["look-alikes"])
     assert abstained.any()
     assert scores["look-alikes", "given"] <= scores["look-alikes", "mended"]
-    # The reliability curve rises, until hardly any label is right: one in fifty labels of a bin.
-    assert np.all(np.diff([share for _, share in namespace["reliability"]]) > -0.02)
+    # The reliability curve rises, until hardly any label is right: three in sixty labels of a bin.
+    assert np.all(np.diff([share for _, share in namespace["reliability"]]) > -0.05)
 
 
 def test_text_example_says_what_to_install(run_example, monkeypatch):
