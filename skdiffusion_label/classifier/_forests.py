@@ -1,8 +1,11 @@
 """Forests whose leaves keep the classes that they have seen, and no others."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -61,6 +64,7 @@ def grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs):
         Classes, trees, and rows drawn for each tree.
     seed : int
     n_jobs : int or None
+        Threads; None takes as many as torch does. Trees are the same on any number.
 
     Returns
     -------
@@ -71,15 +75,20 @@ def grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs):
     rows, y_codes, sample_weight = given
     n_rows = len(rows)
 
-    def grow(seed):
+    def grow(seeds):
+        return [grow_tree(seed) for seed in seeds]
+
+    def grow_tree(seed):
         drawn = np.random.default_rng(seed).integers(n_rows, size=n_drawn)
         weight = sample_weight * np.bincount(drawn, minlength=n_rows)
         fitted = make_tree(random_state=int(seed)).fit(rows, y_codes, weight, check_input=False)
         shares = _shares_in_leaves(fitted.tree_, fitted.classes_, n_classes)
         return _without_shares(fitted.tree_), shares, drawn
 
+    threads = Parallel(torch.get_num_threads() if n_jobs is None else n_jobs, prefer="threads")
     seeds = np.random.SeedSequence(seed).generate_state(n_trees)
-    grown = Parallel(n_jobs, prefer="threads")(delayed(grow)(seed) for seed in seeds)
+    parts = np.array_split(seeds, min(effective_n_jobs(threads.n_jobs), n_trees))
+    grown = itertools.chain.from_iterable(threads(delayed(grow)(part) for part in parts))
     trees, shares, drawn = zip(*grown, strict=True)
     first_nodes = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
     return Forest(trees, first_nodes, sparse.vstack(shares)), drawn

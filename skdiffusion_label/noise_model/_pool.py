@@ -98,10 +98,10 @@ class Pool:
         """
         shares = np.where(self.likely > _NO_SHARE, self.likely, 0)
         shares /= shares.sum()
-        parts = zip(shares, self.weights, self.offsets, self.transitions, strict=True)
+        parameters = np.hstack([self.weights, self.offsets])
         return sum(
-            share * _product(_log_truth(judgements, transition, of_joined), weights, offsets)
-            for share, weights, offsets, transition in parts
+            share * _product(_log_truth(judgements, transition, of_joined), own)
+            for share, own, transition in zip(shares, parameters, self.transitions, strict=True)
             if share
         )
 
@@ -153,10 +153,10 @@ def fit_pool(
     weight = labels.weight
     rows = _some_rows(weight, n_classes, random_state)
     is_first = _first_half(rows, groups, random_state)
-    foretold = [
-        _foretell(judgements, labels, taught, others)
-        for taught, others in ((rows[is_first], rows[~is_first]), (rows[~is_first], rows[is_first]))
-    ]
+    halves = rows[is_first], rows[~is_first]
+    foretold, fitted_to_halves = zip(
+        *(_foretell(judgements, labels, *parts) for parts in (halves, halves[::-1])), strict=True
+    )
     losses, confidences = np.concatenate(foretold, axis=2)
     weight_of_losses = weight[np.concatenate([rows[~is_first], rows[is_first]])]
     lags = _lags(losses, weight_of_losses)
@@ -167,8 +167,10 @@ def fit_pool(
     log_likely = value * confidence - lags**2 / 2
     log_likely[1:] -= np.log(len(log_likely) - 1)
     transitions = _noise_models(judgements, labels, rows)
-    fitted = [_fit_weights(judgements, labels, rows, model) for model in transitions]
-    weights, offsets = map(np.stack, zip(*fitted, strict=True))
+    near = np.mean(fitted_to_halves, axis=0)
+    parts = zip(transitions, near, strict=True)
+    fitted = [_fit_weights(judgements, labels, rows, *part) for part in parts]
+    weights, offsets = np.split(np.stack(fitted), [len(judgements)], axis=1)
     return Pool(weights, offsets, np.stack(transitions), log_likely)
 
 
@@ -214,13 +216,13 @@ def join_judge(
     weight = labels.weight
     rows = _some_rows(weight, judgements.shape[2], random_state)
     penalty = _PENALTY_OF_START / max(len(rows), 1)
-    joined = np.column_stack([pool.weights, np.ones(len(pool.weights))]) / 2
-    offsets = pool.offsets / 2
+    of_joined = np.ones((len(pool.weights), 1))
+    parameters = np.hstack([pool.weights, of_joined, pool.offsets]) / 2
     for model in np.flatnonzero(pool.likely > _LEAST_LIKELY):
-        start, transition = (joined[model], offsets[model]), pool.transitions[model]
-        given = judgements, labels, rows, transition
-        joined[model], offsets[model] = _fit_weights(*given, proba[rows], start, penalty)
-    return replace(pool, weights=joined, offsets=offsets)
+        own, given = parameters[model], (judgements, labels, rows, pool.transitions[model])
+        own[:] = _fit_weights(*given, own, proba[rows], own, penalty)
+    weights, offsets = np.split(parameters, [len(judgements) + 1], axis=1)
+    return replace(pool, weights=weights, offsets=offsets)
 
 
 def _some_rows(weight, n_classes, random_state):
@@ -238,17 +240,20 @@ def _first_half(rows, groups, random_state):
 
 
 def _foretell(judgements, labels, taught, others):
-    """Return losses and confidences (n_models, n_others) of rows that have taught nothing."""
+    """Return losses and confidences (n_models, n_others) of rows that have taught nothing.
+
+    And the parameters (n_models, n_judges + n_classes) that others have taught.
+    """
     weight = labels.weight.copy()
     weight[others] = 0
     labels = replace(labels, weight=weight)
-    losses, confidences = [], []
+    losses, confidences, fitted = [], [], [None]
     for model in _noise_models(judgements, labels, taught):
-        fitted = _fit_weights(judgements, labels, taught, model)
-        truth = _product(_log_truth(judgements[:, others], model), *fitted)
+        fitted.append(_fit_weights(judgements, labels, taught, model, fitted[-1]))
+        truth = _product(_log_truth(judgements[:, others], model), fitted[-1])
         losses.append(-np.log((truth * labels.likelihoods(others, model)).sum(axis=1)))
         confidences.append(truth.max(axis=1))
-    return np.stack([losses, confidences])
+    return np.stack([losses, confidences]), np.stack(fitted[1:])
 
 
 def _noise_models(judgements, labels, rows):
@@ -268,13 +273,13 @@ def _noise_models(judgements, labels, rows):
 
 def _refined(transition, judgements, labels, rows):
     """Count the given labels of all rows by what the pool says of them, own label included."""
-    counted = labels.noisy_weight[:, None]
+    counted, fitted = labels.noisy_weight[:, None], None
     for _ in range(_N_REFINEMENTS):
         transition = _admissible(transition)
-        fitted = _fit_weights(judgements, labels, rows, transition)
+        fitted = _fit_weights(judgements, labels, rows, transition, fitted)
         counts = 0.0
         for some in row_blocks(len(labels.given), len(transition)):
-            truth = _product(_log_truth(judgements[:, some], transition), *fitted)
+            truth = _product(_log_truth(judgements[:, some], transition), fitted)
             beliefs = posterior(truth, labels.likelihoods(some, transition))
             counts += expected_counts(beliefs * counted[some], labels.given[some])
         transition = shrunk_transition(counts)
@@ -316,15 +321,19 @@ def _log_truth(judgements, transition, of_joined=None):
     return np.log(traced.clip(min=min(_LEAST_PROBABILITY, _LEAST_SHARE_OF_CHANCE / n_classes)))
 
 
-def _product(log_truth, weights, offsets):
+def _product(log_truth, parameters):
+    weights, offsets = np.split(parameters, [len(log_truth)])
     return softmax(np.tensordot(weights, log_truth, 1) + offsets, axis=1)
 
 
-def _fit_weights(judgements, labels, rows, transition, of_joined=None, start=None, penalty=None):
-    """Return the exponents and the offsets under which the labels of ``rows`` are most likely.
+def _fit_weights(
+    judgements, labels, rows, transition, near=None, of_joined=None, start=None, penalty=None
+):
+    """Return the exponents, then the offsets, under which the labels of ``rows`` are most likely.
 
     ``penalty`` draws exponents towards those of ``start``, by default equal ones that sum to one;
     offsets are drawn towards those of ``start``, by default none. ``of_joined`` is of ``rows``.
+    The search begins ``near`` what it may find, by default at the start.
     """
     log_truth = _log_truth(judgements[:, rows], transition, of_joined).astype(np.float64)
     n_judges, n_rows, n_classes = log_truth.shape
@@ -332,14 +341,14 @@ def _fit_weights(judgements, labels, rows, transition, of_joined=None, start=Non
     share = weight / max(weight.sum(), 1e-12)
     rows_of_class = np.bincount(labels.given, labels.weight, minlength=n_classes)
     if start is None:
-        start = np.full(n_judges, 1 / n_judges), np.zeros(n_classes)
+        start = np.repeat([1 / n_judges, 0], [n_judges, n_classes])
         penalty = _PENALTY_OF_ROW + _PENALTY_OF_ALL / max(n_rows, 1)
     scales = np.r_[np.ones(n_judges), 1 / (1 + rows_of_class / _ROWS_OF_HALF_OFFSET)]
     penalties = np.repeat([penalty, 1 / (2 * max(n_rows, 1))], [n_judges, n_classes])
-    start = np.concatenate(start) / scales
+    start = start / scales
 
     def loss(parameters):
-        truth = _product(log_truth, *np.split(scales * parameters, [n_judges]))
+        truth = _product(log_truth, scales * parameters)
         joint = truth * likelihoods
         foretold = joint.sum(axis=1, keepdims=True)
         pull = (truth - joint / foretold) * share[:, None]
@@ -350,8 +359,9 @@ def _fit_weights(judgements, labels, rows, transition, of_joined=None, start=Non
 
     bounds = [(0, None)] * n_judges + [(None, None)] * n_classes
     options = {"maxiter": _MAX_ITERATIONS, "ftol": _LEAST_GAIN}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return np.split(scales * found.x, [n_judges])
+    first = start if near is None else near / scales
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return scales * found.x
 
 
 @dataclass(frozen=True)
