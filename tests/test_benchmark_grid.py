@@ -209,7 +209,6 @@ def test_verdicts_of_a_known_case():
     own = scores.score_verdicts(
         y_clean,
         y_given,
-        y_given,
         judgement(
             suspicion=np.array([0.1, 0.2, 0.9, 0.3, 0.8, 0.7]),
             is_issue=np.array([0, 0, 1, 0, 0, 1], dtype=bool),
@@ -255,7 +254,7 @@ def test_reliability_of_a_family_is_that_of_its_cells_together():
 def test_clean_labels_have_no_ranking_to_score():
     y = np.array([0, 1, 1])
     own = judgement(suspicion=np.zeros(3), is_issue=np.zeros(3, dtype=bool), clean_labels=y)
-    assert scores.score_verdicts(y, y, y, own) == {
+    assert scores.score_verdicts(y, y, own) == {
         "n_flagged": 0,
         "labels_right_given": 1,
         "labels_right_mended": 1,

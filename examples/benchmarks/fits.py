@@ -34,8 +34,6 @@ def fit_and_judge(method, seed, folder):
         result["judge_seconds"] = watch.lap()
     if getattr(model, "fell_back_", False):
         result["fell_back"] = True
-    if getattr(model, "annotations_", None) is not None:
-        result["consensus"] = model.label_issues_["given_label"].to_numpy().astype(int)
     return result
 
 

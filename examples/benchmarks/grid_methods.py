@@ -1,5 +1,7 @@
 """The classifiers of the grid: what a practitioner would take, with no knob turned."""
 
+from dataclasses import replace
+
 import numpy as np
 from methods import PEERS, Method, lra
 from peers import (
@@ -31,9 +33,14 @@ class CleanerClassifier(LabelCleaner):
 
 
 def judge_by_cleaner(model, X, y, seed):
-    """Return what our fit has found, of labels or of several annotators' consensus."""
-    del X, y, seed
-    return judgement_of_cleaner(model)
+    """Return what our fit has found of the labels ``y``, one or the most frequent of several."""
+    del X, seed
+    judgement, told = judgement_of_cleaner(model), model.annotations_
+    if told is None:
+        return judgement
+    p_error = 1 - told.label_distributions[np.arange(len(y)), np.searchsorted(told.classes, y)]
+    is_issue = judgement.clean_labels != y
+    return replace(judgement, suspicion=p_error, p_error=p_error, is_issue=is_issue)
 
 
 def judge_by_clean_learning(model, X, y, seed):
@@ -68,7 +75,8 @@ GRID_METHODS = {
     "lra": Method(
         lambda seed: CleanerClassifier(lra(seed)),
         "LabelCleaner around LRADiffusionClassifier, both with their defaults, fitted once: its "
-        "table for the label issues, of several annotators' consensus where there are several, its "
+        "table for the label issues, of several annotators what they and it make of the most "
+        "frequent label, its "
         "estimator_ for the test rows",
         is_ours=True,
         cleans=True,

@@ -49,9 +49,9 @@ def score_grid(result, given, truth):
     proba, classes = result.pop("proba"), result.pop("classes")
     proba = all_class_proba(proba, classes, truth.n_classes)
     scores = score_proba(truth.y_test, proba) | score_binary(truth.y_test, proba)
-    judgement, consensus = result.pop("judgement", None), result.pop("consensus", given.y_given)
+    judgement = result.pop("judgement", None)
     if judgement is not None:
-        scores |= score_verdicts(truth.y_clean, given.y_given, consensus, judgement)
+        scores |= score_verdicts(truth.y_clean, given.y_given, judgement)
     return scores
 
 

@@ -58,15 +58,14 @@ def score_binary(y_true, proba):
     return {"auroc": float(roc_auc_score(y_true, proba[:, 1]))} if proba.shape[1] == 2 else {}
 
 
-def score_verdicts(y_clean, y_given, consensus, judgement):
-    """Return :func:`score_judgement` of the ``consensus`` of annotators, and good and harm done.
+def score_verdicts(y_clean, y_given, judgement):
+    """Return :func:`score_judgement`, and good and harm done.
 
-    With one annotator the consensus is what was given. Without wrong labels there is no ranking to
-    score, and no issue is right.
+    Without wrong labels there is no ranking to score, and no issue is right.
     """
-    is_wrong = y_clean != consensus
+    is_wrong = y_clean != y_given
     ranking = replace(judgement, transition_matrix=None)  # whose classes are those given
-    own = score_judgement(y_clean, consensus, ranking) if is_wrong.any() else {}
+    own = score_judgement(y_clean, y_given, ranking) if is_wrong.any() else {}
     names = ("auroc", "auprc", "calibration_error")
     scores = {f"issue_{name}": own[name] for name in names if name in own}
     if judgement.p_error is not None:

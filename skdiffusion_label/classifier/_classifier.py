@@ -133,10 +133,11 @@ class LRADiffusionClassifier(
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same result in each call.
     n_jobs : int, default=None
-        Number of CPU threads that train and predict, 1 by default: small layers gain little from
-        more. Linear algebra in retrieval takes as many as its library does elsewhere, and a forked
-        process takes one for all. Sums are rounded otherwise on more threads: probabilities move
-        by about 1e-5.
+        Number of CPU threads. None is one for the network, whose small layers gain little from
+        more, and for pynndescent, whose graph depends on it; and as many as torch takes elsewhere
+        for trees, which are the same on any number. Linear algebra in retrieval takes as many as
+        its library does elsewhere, and a forked process takes one for all. Sums are rounded
+        otherwise on more threads: probabilities move by about 1e-5.
     verbose : int, default=0
         Print progress: stages by name, with their time or the rest of it, and each epoch's loss.
 

@@ -85,9 +85,10 @@ def grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs):
         shares = _shares_in_leaves(fitted.tree_, fitted.classes_, n_classes)
         return _without_shares(fitted.tree_), shares, drawn
 
-    threads = Parallel(torch.get_num_threads() if n_jobs is None else n_jobs, prefer="threads")
+    n_threads = torch.get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs)
+    threads = Parallel(n_threads, require="sharedmem")
     seeds = np.random.SeedSequence(seed).generate_state(n_trees)
-    parts = np.array_split(seeds, min(effective_n_jobs(threads.n_jobs), n_trees))
+    parts = np.array_split(seeds, min(n_threads, n_trees))
     grown = itertools.chain.from_iterable(threads(delayed(grow)(part) for part in parts))
     trees, shares, drawn = zip(*grown, strict=True)
     first_nodes = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
