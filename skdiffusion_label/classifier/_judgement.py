@@ -54,7 +54,7 @@ class Judgement:
     labels: Any
 
 
-def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1):
+def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1, pool=None):
     """Fit models, retrieve neighbors, and pool what they say of the training rows.
 
     ``share_of_trees`` is of those that forests have otherwise.
@@ -90,7 +90,8 @@ def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1):
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
     of_linear_model = Table(lambda some: np.exp(log_proba[some]), shape)
     judgements = gathered([*votes, of_linear_model, *of_forests], shape)
-    pool = fit_pool(judgements, **rows.labels, groups=rows.groups, random_state=seed)
+    if pool is None:
+        pool = fit_pool(judgements, **rows.labels, groups=rows.groups, random_state=seed)
     return models, retrieval, judgements, pool
 
 

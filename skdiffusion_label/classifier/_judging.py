@@ -93,7 +93,7 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
 
         def labels_of_half(some, half):
             seen = features[some], standardized[some], half, seed, _SHARE_OF_TREES
-            return conclude(*judge_rows(estimator, *seen)[2:], half).labels[:]
+            return conclude(*judge_rows(estimator, *seen, judged[1])[2:], half).labels[:]
 
         halves = inputs, labels_of_half, alike, generator, device, n_earlier_epochs
         with progress.stage("Networks of halves"):
