@@ -54,8 +54,8 @@ class Judgement:
     labels: Any
 
 
-def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1, pool=None):
-    """Fit models, retrieve neighbors, and pool what they say of the training rows.
+def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1):
+    """Fit models and retrieve neighbors, and return what they say of the training rows.
 
     ``share_of_trees`` is of those that forests have otherwise.
 
@@ -66,7 +66,6 @@ def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1, 
     judgements : array-like of shape (n_judges, n, n_classes)
         Probabilities of given labels, each from a judge that has not seen the row's own: the votes
         of neighbors, the linear model, the forests.
-    pool : Pool
     """
     how = seed, estimator.n_jobs, share_of_trees
     models, log_proba, of_forests = fit_models(standardized, rows, *how)
@@ -89,10 +88,7 @@ def judge_rows(estimator, features, standardized, rows, seed, share_of_trees=1, 
     )
     votes = itertools.chain.from_iterable(retrieval.judgements.values())
     of_linear_model = Table(lambda some: np.exp(log_proba[some]), shape)
-    judgements = gathered([*votes, of_linear_model, *of_forests], shape)
-    if pool is None:
-        pool = fit_pool(judgements, **rows.labels, groups=rows.groups, random_state=seed)
-    return models, retrieval, judgements, pool
+    return models, retrieval, gathered([*votes, of_linear_model, *of_forests], shape)
 
 
 def judge_anew(models, retrieval, judgements, pool, of_network, rows, random_state, needed=None):

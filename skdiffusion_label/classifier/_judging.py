@@ -21,7 +21,7 @@ from skdiffusion_label.classifier._judgement import (
 from skdiffusion_label.classifier._streams import map_rows
 from skdiffusion_label.classifier._tables import condensed, expanded
 from skdiffusion_label.classifier._training import judge_by_halves
-from skdiffusion_label.noise_model import LocalNoise, Pool
+from skdiffusion_label.noise_model import LocalNoise, Pool, fit_pool
 from skdiffusion_label.retrieval import count_votes
 
 # Of the forests that judge for networks of halves: their labels are drawn anew in each epoch.
@@ -84,7 +84,9 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
     features, inputs, rows = core.features, core.inputs, core.rows
     standardized = inputs.condition[:, : features.shape[1]]
     with progress.stage("Models, neighbors and their pool"):
-        models, retrieval, *judged = judge_rows(estimator, features, standardized, rows, seed)
+        seen = features, standardized, rows, seed
+        models, retrieval, judgements = judge_rows(estimator, *seen)
+        pool = fit_pool(judgements, **rows.labels, groups=rows.groups, random_state=seed)
     has_others = core.positions is not None
     needed = retrieval.space if has_others else None
     judges = chains = None
@@ -93,12 +95,14 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
 
         def labels_of_half(some, half):
             seen = features[some], standardized[some], half, seed, _SHARE_OF_TREES
-            return conclude(*judge_rows(estimator, *seen, judged[1])[2:], half).labels[:]
+            _, _, said = judge_rows(estimator, *seen)
+            # That pool's dozen weights hold no trace of single labels.
+            return conclude(said, pool, half).labels[:]
 
         halves = inputs, labels_of_half, alike, generator, device, n_earlier_epochs
         with progress.stage("Networks of halves"):
             of_network, chains = judge_by_halves(estimator, network, *halves)
-        known = models, retrieval, *judged, of_network, rows, seed, needed
+        known = models, retrieval, judgements, pool, of_network, rows, seed, needed
         judgement, judges = judge_anew(*known)
         if chains is not None:
             # One chain from the mean of all starts: these take eight times as long and move
@@ -106,10 +110,10 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
             chains = replace(chains, initial_noise=starting_noise("mean", len(rows.classes), None))
     else:
         is_vote = estimator.label_aggregation == "vote"
-        known = (retrieval, *judged) if is_vote else judged
-        judgement = (conclude_by_votes if is_vote else conclude)(*known, rows)
+        known = judgements, pool, rows
+        judgement = conclude_by_votes(retrieval, *known) if is_vote else conclude(*known)
         if has_others:
-            judges = judges_of_new_rows(models, retrieval, *judged, rows, needed=needed)
+            judges = judges_of_new_rows(models, retrieval, judgements, pool, rows, needed=needed)
     voters = retrieval.judgements[retrieval.space][0]
     found = {name: getattr(retrieval, name) for name in ("neighbors", "space", "candidates")}
     found["n_voters"] = voters.neighbors.shape[1]

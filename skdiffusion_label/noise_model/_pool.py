@@ -37,7 +37,7 @@ _PENALTY_OF_START = 40.0
 _ROWS_OF_HALF_OFFSET = 200
 _LEAST_LIKELY = 0.01  # of a noise model, below which its weights are not worth a second
 _NO_SHARE = 1e-7  # of a noise model, below which single precision does not see it
-_MAX_ITERATIONS, _LEAST_GAIN = 60, 1e-6  # of L-BFGS; the gain in nats of a row
+_MAX_ITERATIONS, _LEAST_GAIN = 60, 1e-7  # of L-BFGS; the gain in nats of a row
 _STRENGTHS = (0.5, 1.0)  # of the noise among the clearest rows: they may be more or less than clear
 _MAX_CLASSES_OF_MATRIX = 200  # with more, one rate: a matrix has more entries than there are labels
 _N_REFINEMENTS = 3  # rounds, after which the matrix moves by its own error
@@ -159,12 +159,11 @@ def fit_pool(
     )
     losses, confidences = np.concatenate(foretold, axis=2)
     weight_of_losses = weight[np.concatenate([rows[~is_first], rows[is_first]])]
-    lags = _lags(losses, weight_of_losses)
     sure = confidences**_POWER_OF_CONFIDENCE
     confidence = np.average(sure, axis=1, weights=weight_of_losses)
     rows_of_class = _n_effective(weight) / n_classes
     value = _VALUE_OF_CONFIDENCE * rows_of_class / (rows_of_class + _ROWS_OF_HALF_VALUE)
-    log_likely = value * confidence - lags**2 / 2
+    log_likely = value * confidence - _lags(losses, weight_of_losses)
     log_likely[1:] -= np.log(len(log_likely) - 1)
     transitions = _noise_models(judgements, labels, rows)
     near = np.mean(fitted_to_halves, axis=0)
@@ -297,13 +296,20 @@ def _admissible(transition):
 
 
 def _lags(losses, weight):
-    """Return by how many standard errors each model's mean loss exceeds the best one's."""
+    """Return by how many nats each model is less likely than the one that foretells best.
+
+    That is half the square of the standard errors by which its mean loss exceeds the best one's,
+    and no more than all rows' losses do: models that foretell the same differ by rounding alone,
+    and that differs by many standard errors.
+    """
     means = np.average(losses, axis=1, weights=weight)
     differences = losses - losses[means.argmin()]
     lag = means - means.min()
     deviation = np.sqrt(np.average((differences - lag[:, None]) ** 2, axis=1, weights=weight))
-    lag *= np.sqrt(_n_effective(weight))
-    return np.divide(lag, deviation, where=deviation > 0, out=np.zeros(len(lag)))
+    n_rows = _n_effective(weight)
+    of_all = n_rows * lag
+    squares = np.divide(lag, deviation, where=deviation > 0, out=np.zeros(len(lag))) ** 2
+    return np.minimum(n_rows * squares / 2, of_all)
 
 
 def _n_effective(weight):

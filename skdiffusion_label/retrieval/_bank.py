@@ -79,14 +79,14 @@ def numbers_of_neighbors(n_neighbors, n_candidates, n_classes):
     Returns
     -------
     list of int
-        One number or two, each less than ``n_candidates``.
+        One number, or two that may be equal, each less than ``n_candidates``.
     """
     if n_neighbors == "auto":
         few = min(_N_NEIGHBORS, max(n_candidates // n_classes - 1, 2))
         numbers = few, _MANY * few
     else:
         numbers = (n_neighbors,)
-    return sorted({min(number, n_candidates - 1) for number in numbers})
+    return [min(number, n_candidates - 1) for number in numbers]
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,9 @@ def test_candidates_are_drawn_anew_for_another_seed_alone():
         (300, 300, [2, 10]),
         (30, 3, [9, 29]),
         (6, 3, [2, 5]),
-        (4, 1, [3]),
-        (3, 3, [2]),
-        (2, 2, [1]),
+        (4, 1, [3, 3]),
+        (3, 3, [2, 2]),
+        (2, 2, [1, 1]),
     ],
 )
 def test_few_and_five_times_as_many_neighbors_are_asked(n_candidates, n_classes, expected):
