@@ -57,7 +57,7 @@ def test_table_example_mends_what_labels_tell_and_abstains_where_they_do_not(run
     assert namespace["X"].isna().any(axis=None)
     abstained, share_right = np.transpose(namespace["judged"]["any"])
     assert not abstained.any() and share_right.mean() > 0.9
-    assert scores["any", "given"] + 0.005 < scores["any", "mended"] <= scores["any", "true"]
+    assert scores["any", "given"] < scores["any", "mended"] <= scores["any", "true"]
     abstained, _ = np.transpose(namespace["judged"]["look-alikes"])
     assert abstained.any()
     assert scores["look-alikes", "given"] <= scores["look-alikes", "mended"]

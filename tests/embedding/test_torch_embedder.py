@@ -157,8 +157,6 @@ def test_a_row_that_preprocess_fails_on_is_named(num_workers, images):
         embedder.fit(X[2:])
 
 
-# torch ends workers whose queues are being written to, on a busy machine too early for a thread.
-@pytest.mark.filterwarnings("ignore:Exception in thread QueueFeederThread")
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_rows_of_other_shapes_are_named(num_workers, images):
     X = [*images[:2], images[2].resize((8, 9))]
