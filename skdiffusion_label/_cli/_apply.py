@@ -39,6 +39,11 @@ def _decisions_about(rows, labels, arguments):
             raise ValueError(
                 f"{path} holds decisions about other rows or labels than those of {arguments.data}."
             )
+        far = decisions["row"][decisions["row"] >= len(labels)]
+        if len(far):
+            raise ValueError(
+                f"{path} must be about one of {len(labels)} rows, got row {far.iloc[0]}."
+            )
         read.append(decisions[decisions["control"] == 0])
     return pd.concat(read).drop_duplicates("row", keep="last")
 

@@ -81,6 +81,11 @@ def _find_delimiter(sample, quotechar):
     best = max(widths, key=widths.get)
     if widths[best] > 1:
         return best
+    # One damaged line hides it, but for the header, against which lines are checked.
+    header = sample.partition("\n")[0]
+    of_header = max(_DELIMITERS, key=lambda delimiter: _width(header, delimiter, quotechar))
+    if _width(header, of_header, quotechar) > 1:
+        return of_header
     try:
         rare = csv.Sniffer().sniff(sample, _DELIMITERS + _RARE_DELIMITERS).delimiter
     except csv.Error:

@@ -49,10 +49,14 @@ def check_outputs(tables, arguments, page=None):
     for path in tables:
         kind_of(path, arguments.kind_of_output)
     files = [path for path in [*tables, page] if path is not None]
+    read = [arguments.data, getattr(arguments, "new_data", None)]
+    mended = arguments.out if arguments.command == "apply" else None
     for path in files:
         if files.count(path) > 1:
             raise ValueError(f"{path} is asked for as two different outputs.")
         if path != STREAM:
+            if path != mended and any(_is_same(path, name) for name in read):
+                raise ValueError(f"{path} is read: name another output.")
             _check_overwriting(path, arguments.force)
             _check_folder(path)
 
@@ -80,6 +84,12 @@ def whole_file(path, force):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_same(path, other):
+    if other is None or other == STREAM:
+        return False
+    return os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other)
 
 
 def _check_overwriting(path, force):

@@ -31,6 +31,7 @@ _MIN_EPOCHS, _N_ROWS_SEEN = 3, 300_000  # many rows are seen more than once, ver
 # A few rows do not take minutes; a network that joins judges does not learn them by heart.
 _MAX_EPOCHS_ALONE, _MAX_EPOCHS_JOINING = 200, 40
 _MIN_ROWS_OF_CLASS_TO_HALVE = 4  # on average: a half of fewer hardly knows the classes
+_MIN_GROUPS_TO_HALVE = 4  # rows of one group alone have no neighbors
 _MAX_TEMPERATURE_ENTRIES = 200_000  # draws x classes x rows: a second, and one number to fit
 
 
@@ -254,9 +255,11 @@ def judge_by_halves(estimator, network, inputs, judge, rows, generator, device, 
     label votes for its neighbors, and would come back from them. It does so for as long as the
     network of all rows and earlier fits that it goes on from. Where that one is to be stopped by
     held-out labels, which nothing else may see, it stops where it would by default. With too few
-    rows both are None.
+    rows or groups both are None.
     """
     if len(rows.trained) < _MIN_ROWS_OF_CLASS_TO_HALVE * len(rows.classes):
+        return None, None
+    if rows.groups is not None and len(_groups_of(rows)) < _MIN_GROUPS_TO_HALVE:
         return None, None
     settings = training_settings(estimator, len(rows.trained), joins_judges=True)
     n_epochs = settings.n_epochs + n_earlier_epochs
@@ -298,12 +301,17 @@ def _first_half(rows, generator):
     Classes are those of the labels before verification: a label that is verified changes what the
     networks learn, not which rows they learn from.
     """
-    units = rows.trained if rows.groups is None else np.unique(rows.groups)
+    units = rows.trained if rows.groups is None else _groups_of(rows)
     units = units[torch.randperm(len(units), generator=generator).numpy()]
     if rows.groups is not None:
         return np.isin(rows.groups, units[::2])
     units = units[np.argsort(labels_of(**rows.labels).given[units], kind="stable")]
     return np.isin(np.arange(len(rows.y_codes)), units[::2])
+
+
+def _groups_of(rows):
+    """Return the groups of the rows trained on."""
+    return np.unique(rows.groups[rows.trained])
 
 
 def early_stopping(estimator, chains_of, inputs, rows, scores):

@@ -156,7 +156,10 @@ def _check_groups(groups, neighbors, y):
             "groups and neighbors cannot be combined: leave rows of the same group out of "
             "neighbors, and pass these alone."
         )
-    names, groups = np.unique(groups, return_inverse=True)
+    try:
+        names, groups = np.unique(groups, return_inverse=True)
+    except TypeError as error:  # such as None, which has no order
+        raise ValueError(f"groups must be values of one kind for all rows: {error}.") from error
     if len(names) < 2:
         raise ValueError(f"groups must be at least two, got {names[0]!r} alone.")
     return groups

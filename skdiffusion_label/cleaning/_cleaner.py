@@ -68,7 +68,7 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         - ``given_label``: the label that was given, or the consensus of several annotators;
         - ``predicted_label``: the most probable class given the features alone;
         - ``suggested_label``: the most probable class given the features and the given label;
-        - ``suggested_proba``: its probability;
+        - ``suggested_proba``: its probability, ``label_quality`` if it is the given label;
         - ``p_label_error``: probability that the given label is wrong;
         - ``action``: "keep"; "relabel" with the suggested label; "drop", as the label is wrong but
           no other is sure; "review", as the label is probably wrong and yet more probable than any

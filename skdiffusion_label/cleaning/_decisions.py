@@ -72,7 +72,7 @@ def read_decisions(path):
             text = file.read()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be a file in UTF-8: {error}.") from error
-    is_json = text.lstrip().startswith("{")
+    is_json = text.lstrip().startswith(("{", "["))
     found = _from_json(path, text) if is_json else _from_csv(path, text)
     records = [_checked(record, where) for where, record in found]
     rows = [record["row"] for record in records]
@@ -136,6 +136,11 @@ def _from_json(path, text):
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}, line {error.lineno} must be JSON: {error.msg}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{path} must be an object with version, fingerprint and decisions, as the page for "
+            "reviews writes it, got a list."
+        )
     if content.get("version") != _VERSION:
         raise ValueError(
             f"{path}, field version must be {_VERSION}, got {content.get('version')!r}."

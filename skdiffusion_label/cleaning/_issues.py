@@ -129,8 +129,9 @@ def issues_table(read, beliefs, target_precision, index=None):
     if is_missing.any():
         purified = np.where(is_missing[:, None], beliefs.proba, purified)
     suggested = purified.argmax(axis=1)
-    suggested_proba = purified[rows, suggested].astype(np.float64)
-    is_open = (suggested == y_codes) | (beliefs.abstention is not None)
+    is_given = (suggested == y_codes) & ~is_missing
+    suggested_proba = np.where(is_given, quality, purified[rows, suggested])
+    is_open = is_given | (beliefs.abstention is not None)
     return pd.DataFrame(
         {
             "is_label_issue": is_issue,

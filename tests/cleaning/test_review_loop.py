@@ -545,12 +545,22 @@ def test_a_number_of_folds_keeps_groups_whole(patients):
         ({"groups": np.zeros(300)}, "groups must be at least two, got np.float64"),
         ({"groups": np.arange(300) % 3, "neighbors": np.ones((300, 1))}, "cannot be combined"),
         ({"groups": np.arange(3)}, "inconsistent numbers of samples"),
+        ({"groups": [None] * 300}, "groups must be values of one kind for all rows"),
     ],
 )
 def test_groups_are_checked(told, message, blobs):
     X, _, y_given = blobs
     with pytest.raises(ValueError, match=message):
         JUDGE.fit(X, y_given, **told)
+
+
+# Networks of halves need neighbors of another group.
+@pytest.mark.parametrize("sizes", [(150, 150), (100, 100, 100), (298, 1, 1), (297, 1, 1, 1)])
+def test_few_groups_are_enough(sizes, blobs):
+    X, _, y_given = blobs
+    clf = LRADiffusionClassifier(max_iter=2, random_state=0)
+    proba = clf.fit(X, y_given, groups=np.repeat(np.arange(len(sizes)), sizes)).predict_proba(X)
+    assert np.isfinite(proba).all()
 
 
 # Several annotators
@@ -702,3 +712,10 @@ def test_something_is_left_to_learn_from():
         "drop",
         "keep",
     ]
+
+
+def test_a_list_of_decisions_says_what_it_should_be(tmp_path):
+    path = tmp_path / "decisions.json"
+    path.write_text('[{"row": 3, "decision": "keep"}]')
+    with pytest.raises(ValueError, match="must be an object with version, fingerprint and"):
+        read_decisions(path)

@@ -66,6 +66,13 @@ def test_json_counts_as_csv_and_the_last_decision_counts(data, found, decisions,
     assert changes["id"] in changed[0][0]
 
 
+def test_decisions_about_rows_that_are_not_there_are_refused(data, decisions, run, tmp_path):
+    far = decisions.head(1).assign(row=900)
+    far.to_csv(tmp_path / "far.csv", index=False)
+    code, _, err = run("apply", data, tmp_path / "far.csv", *PLANTS, "--out", tmp_path / "out.csv")
+    assert code == 2 and "far.csv must be about one of" in err and "got row 900" in err
+
+
 def test_decisions_about_other_labels_are_refused(data, plants, decisions, run, tmp_path):
     path, out = tmp_path / "decisions.csv", tmp_path / "cleaned.csv"
     assert run("apply", data, path, *PLANTS, "--out", out)[0] == 0

@@ -77,7 +77,7 @@ def test_output_that_cannot_be_is_refused_beforehand(tmp_path, monkeypatch, path
     monkeypatch.chdir(tmp_path)
     Path("old.csv").touch()
     Path("folder.csv").mkdir()
-    asked = {"format": "text", "kind_of_output": None}
+    asked = {"format": "text", "kind_of_output": None, "command": "find", "data": "-"}
     with pytest.raises((OSError, ValueError), match=message):
         check_outputs(paths, SimpleNamespace(force=False, **asked))
     check_outputs(["old.csv", None], SimpleNamespace(force=True, **asked), page="new.html")

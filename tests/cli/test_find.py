@@ -69,6 +69,17 @@ def test_file_that_is_there_is_not_overwritten_before_any_work(data, run, tmp_pa
     assert err == f"skdiffusion-label: error: {out} exists already: --force overwrites it.\n"
 
 
+def test_what_is_read_is_not_written_over(data, run, tmp_path):
+    table = tmp_path / "plants.csv"
+    table.write_bytes(data.read_bytes())
+    for name in ("--out", "--review"):
+        code, _, err = run("find", table, *PLANTS, name, tmp_path / "." / table.name, "--force")
+        assert code == 2 and err.endswith("plants.csv is read: name another output.\n")
+    code, _, err = run("judge", data, table, *PLANTS, "--out", table, "--force")
+    assert code == 2 and "is read" in err
+    assert table.read_bytes() == data.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -152,6 +152,7 @@ def test_name_of_no_known_kind_is_refused(path):
         (b"\n\n", "csv", "data is empty"),
         (b"a,b\n1,2\n3\n", "csv", r"line 3: 1 cells where the header has 2.*','"),
         (b"a,b\n1,2\n3,4,5\n", "csv", "line 3: 3 cells where the header has 2"),
+        (b"a,b,code\n1,2,x\n1,2\n3,4,y\n", "csv", "line 3: 2 cells where the header has 3"),
         (b"a,a\n1,2\n", "csv", "the column 'a' is there more than once"),
         (b'a,b\n1,"2\n3,4\n', "csv", "line 3: unexpected end of data"),
         (b"a,b\n1,2\n\xe9,2\n", "csv", r"not utf-8: byte 0xe9 at position 8, line 3.*--encoding"),
