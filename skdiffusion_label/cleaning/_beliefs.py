@@ -23,10 +23,10 @@ _LEAST_PROBABILITY = 1e-6  # of a class that annotators name and no other label 
 # foretells when 80 % of the labels are wrong. One that foretells less cannot tell noise from luck.
 _KNOWN_SHARE = 0.01
 # Labels have to be foretold better than by their frequencies, by a likelihood ratio that luck alone
-# exceeds once in a thousand where a number for each class and each of nine judges is fitted to the
-# same labels. Of 80 draws without any information, of 3 to 60 rows of each class, the largest ratio
-# had .9 of these nats, and 27 had more than the 5.4 that are enough for a single number.
-_LUCK, _N_JUDGES = 1e-3, 9
+# exceeds once in a thousand where a number for each class is fitted to the same labels. Of 80 draws
+# without any information, of 3 to 60 rows of each class, one had more (of 50 classes of 4 rows, by a
+# fiftieth), and 27 had more than the 5.4 nats that are enough for a single number.
+_LUCK = 1e-3
 # Log-odds of noise before labels are replaced: eleven to one. Without noise they were at most 2.3
 # on 53 draws of clean cells of the grid. With noise that goes by class they were above that on 24
 # of 38 cells: of more than 600 rows, on all but pair-wise flips of 77 classes with 15 rows.
@@ -164,7 +164,7 @@ def _knows(proba, transition_matrix, y_codes, is_taught):
     for some in row_blocks(*proba.shape):
         foretold[some] = of_given(proba[some] @ transition_matrix, y_codes[some])
     known = entropy + np.log(foretold[is_taught].clip(min=1e-300)).mean()
-    by_luck = chdtri(proba.shape[1] + _N_JUDGES, _LUCK) / 2 / n_taught
+    by_luck = chdtri(proba.shape[1], _LUCK) / 2 / n_taught
     return known > max(_KNOWN_SHARE * entropy, by_luck) or entropy == 0
 
 

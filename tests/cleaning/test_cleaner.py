@@ -187,7 +187,7 @@ def test_random_labels_betray_nothing(seed, digits):
 
 
 # Weights fitted to few labels of many classes foretell these by luck.
-@pytest.mark.parametrize(("seed", "n_classes", "n_rows"), [(0, 50, 3), (12, 50, 4), (0, 20, 3)])
+@pytest.mark.parametrize(("seed", "n_classes", "n_rows"), [(4, 50, 3), (3, 50, 4), (0, 20, 3)])
 def test_features_that_say_nothing_of_many_classes_mend_nothing(seed, n_classes, n_rows):
     y = np.arange(n_classes * n_rows) // n_rows
     X = np.random.default_rng(seed).normal(size=(len(y), 10 if n_classes == 50 else 4))
