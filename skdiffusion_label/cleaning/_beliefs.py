@@ -24,7 +24,7 @@ _LEAST_PROBABILITY = 1e-6  # of a class that annotators name and no other label 
 _KNOWN_SHARE = 0.01
 # Labels have to be foretold better than by their frequencies, by a likelihood ratio that luck alone
 # exceeds once in a thousand where a number for each class is fitted to the same labels. Of 80 draws
-# without any information, of 3 to 60 rows of each class, one had more (of 50 classes of 4 rows, by a
+# without any information, of 3 to 60 rows of each class, one had more (50 classes of 4 rows, by a
 # fiftieth), and 27 had more than the 5.4 nats that are enough for a single number.
 _LUCK = 1e-3
 # Log-odds of noise before labels are replaced: eleven to one. Without noise they were at most 2.3
