@@ -9,6 +9,10 @@ from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.utils.parallel import Parallel, delayed
 
+# A split is sought at the price of all classes: of more, a tree tells groups of them apart that are
+# drawn for it. Its leaves keep the classes themselves.
+_MAX_CLASSES_OF_SPLIT = 100
+
 
 @dataclass(frozen=True)
 class Forest:
@@ -79,11 +83,15 @@ def grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs):
         return [grow_tree(seed) for seed in seeds]
 
     def grow_tree(seed):
-        drawn = np.random.default_rng(seed).integers(n_rows, size=n_drawn)
+        rng = np.random.default_rng(seed)
+        drawn = rng.integers(n_rows, size=n_drawn)
         weight = sample_weight * np.bincount(drawn, minlength=n_rows)
-        fitted = make_tree(random_state=int(seed)).fit(rows, y_codes, weight, check_input=False)
-        shares = _shares_in_leaves(fitted.tree_, fitted.classes_, n_classes)
-        return _without_shares(fitted.tree_), shares, drawn
+        told_apart = y_codes
+        if n_classes > _MAX_CLASSES_OF_SPLIT:
+            told_apart = rng.permutation(n_classes)[y_codes] % _MAX_CLASSES_OF_SPLIT
+        fitted = make_tree(random_state=int(seed)).fit(rows, told_apart, weight, check_input=False)
+        way = _without_shares(fitted.tree_)
+        return way, _shares_in_leaves(way, rows, y_codes, n_classes, weight), drawn
 
     n_threads = torch.get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs)
     threads = Parallel(n_threads, require="sharedmem")
@@ -95,13 +103,13 @@ def grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs):
     return Forest(trees, first_nodes, sparse.vstack(shares)), drawn
 
 
-def _shares_in_leaves(tree, codes, n_classes):
-    """Return the shares of all classes (n_nodes, n_classes), of which the tree knows ``codes``."""
-    shares = tree.value[:, 0]
-    shares[tree.children_left >= 0] = 0
-    found = sparse.csr_array(shares)
-    parts = found.data, codes[found.indices], found.indptr
-    return sparse.csr_array(parts, shape=(len(shares), n_classes))
+def _shares_in_leaves(tree, rows, y_codes, n_classes, weight):
+    """Return the shares of all classes (n_nodes, n_classes) by ``weight`` of rows."""
+    seen = np.flatnonzero(weight)
+    leaves, weight = tree.apply(rows[seen]), weight[seen].astype(np.float64)
+    in_leaf = np.bincount(leaves, weight, minlength=tree.node_count)
+    entries = weight / in_leaf[leaves], (leaves, y_codes[seen])
+    return sparse.csr_array(entries, shape=(tree.node_count, n_classes))
 
 
 def _without_shares(tree):

@@ -34,7 +34,7 @@ class Maker:
         return self.made[-1]
 
 
-def grow(make_tree, given, n_classes=N_CLASSES, n_trees=7, n_drawn=80, seed=0, n_jobs=None):
+def grow(make_tree, given, n_classes=N_CLASSES, n_trees=7, n_drawn=80, seed=0, n_jobs=1):
     return _forests.grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs)
 
 
@@ -86,6 +86,20 @@ def test_leaves_keep_no_more_than_the_rows_that_they_have_seen(given):
     forest, _ = grow(DecisionTreeClassifier, given, n_classes=1_000)
     assert forest.shares.nnz <= 7 * 80
     assert {tree.value.shape[2] for tree in forest.trees} == {1}
+
+
+def test_leaves_of_many_classes_keep_the_labels_of_their_rows(given):
+    X, _, weight = given
+    y_codes = np.random.default_rng(2).permutation(150).repeat(2)[: len(X)]
+    make_tree = Maker(DecisionTreeClassifier, min_samples_leaf=5)
+    forest, drawn = grow(make_tree, (X, y_codes, weight), n_classes=150, n_trees=2)
+    assert {tree.n_classes_ <= 100 for tree in make_tree.made} == {True}
+    for rows, ends in zip(drawn, forest.leaves(X).T, strict=True):
+        weight_of_tree = weight * np.bincount(rows, minlength=len(X))
+        counts = np.zeros((ends.max() + 1, 150))
+        np.add.at(counts, (ends, y_codes), weight_of_tree)
+        expected = counts[ends] / counts[ends].sum(axis=1, keepdims=True)
+        assert_allclose(forest.shares[ends].toarray(), expected, rtol=1e-12)
 
 
 def test_trees_that_have_seen_all_rows_have_no_row_to_judge():
