@@ -74,9 +74,10 @@ class LRADiffusionClassifier(
         class probabilities of a linear model of the given labels. "auto" takes the last, and the
         one of the others whose neighbors foretell given labels better.
     neighbors_algorithm : {"auto", "exact", "pynndescent"} or transformer, default="auto"
-        Exact search, approximate search, or whichever should be faster. Or an index of your own,
-        with the protocol of scikit-learn's ``KNeighborsTransformer``, of Euclidean distances: it
-        finds neighbors among all rows that judges learn from, and is not asked with ``groups``.
+        Exact search, approximate search, or whichever should be faster; in the supervised space it
+        is exact. Or an index of your own, with the protocol of scikit-learn's
+        ``KNeighborsTransformer``, of Euclidean distances: it finds neighbors among all rows that
+        judges learn from, in any space, and is not asked with ``groups``.
     label_aggregation : {"judges", "vote"}, default="judges"
         "judges": training labels are drawn from what neighbors, a linear model and forests say of
         the true label, weighed through the estimated noise, and the row's own label as far as the

@@ -28,6 +28,11 @@ _LEAST_WEIGHT = 0.01  # in the pool, below which new rows are not shown to a jud
 # peer's (.58 without it), and what they miss it by, above .03, sums up to half as much. One that
 # grows with how often judges and given labels disagree is worse.
 _UNFORESEEN = 0.02
+# Rows of each class, for which networks of halves count beforehand by half of what the network of
+# all rows does, at half: the fewer rows are left to them, the less they know of those that they
+# judge. Of 11 cells of 15 rows of each class, AUROCs of issues are higher by .009 without them, of
+# 15 of small tables lower by .001, the mean precision by .005.
+_ROWS_OF_HALF_SHARE = 100
 # Rows are judged in blocks of one shape: see the chains.
 _ROWS_PER_BLOCK = 512
 
@@ -106,11 +111,13 @@ def judge_anew(models, retrieval, judgements, pool, of_network, rows, random_sta
     if of_network is None:
         of_network = conclude(judgements, pool, rows).truth
     given = {**rows.labels, "random_state": random_state}
-    pool = join_judge(pool, judgements, of_network, **given)
-    judges = judges_of_new_rows(
-        models, retrieval, judgements, pool, rows, of_network, given, needed
-    )
-    return conclude(judgements, pool, rows, of_network), judges
+    joined = join_judge(pool, judgements, of_network, **given)
+    known = models, retrieval, judgements, joined, rows, of_network, given, needed
+    judges = judges_of_new_rows(*known)
+    rows_of_class = len(rows.trained) / len(rows.classes)
+    share = rows_of_class / (rows_of_class + _ROWS_OF_HALF_SHARE) / 2
+    joined = join_judge(pool, judgements, of_network, **given, share=share)
+    return conclude(judgements, joined, rows, of_network), judges
 
 
 def conclude(judgements, pool, rows, of_network=None):

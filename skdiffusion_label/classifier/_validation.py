@@ -146,7 +146,7 @@ def check_rows(
 
 
 def _check_groups(groups, neighbors, y):
-    """Return codes (n,) of groups, or None."""
+    """Return codes (n,) of groups, or None where each row is one of its own."""
     if groups is None:
         return None
     groups = column_or_1d(groups)
@@ -162,7 +162,7 @@ def _check_groups(groups, neighbors, y):
         raise ValueError(f"groups must be values of one kind for all rows: {error}.") from error
     if len(names) < 2:
         raise ValueError(f"groups must be at least two, got {names[0]!r} alone.")
-    return groups
+    return None if len(names) == len(groups) else groups
 
 
 def _check_weight(sample_weight, y, is_missing):

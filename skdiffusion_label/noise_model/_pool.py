@@ -182,11 +182,12 @@ def join_judge(
     random_state=0,
     verified=None,
     given=None,
+    share=0.5,
 ):
     """Let a judge of true labels join the pool.
 
-    Beforehand, the pool and who joins it count by half each; given labels, foretold through the
-    noise, move exponents and offsets from there.
+    Beforehand, who joins it counts by a share; given labels, foretold through the noise, move
+    exponents and offsets from there.
 
     Parameters
     ----------
@@ -205,6 +206,8 @@ def join_judge(
     verified, given : ndarray of shape (n_samples,), default=None
         Which labels are known to be right, and the label that these rows were given before; see
         :func:`labels_of`. Noise is counted among given labels alone.
+    share : float, default=0.5
+        What the judge counts beforehand; the pool has the rest.
 
     Returns
     -------
@@ -215,11 +218,11 @@ def join_judge(
     weight = labels.weight
     rows = _some_rows(weight, judgements.shape[2], random_state)
     penalty = _PENALTY_OF_START / max(len(rows), 1)
-    of_joined = np.ones((len(pool.weights), 1))
-    parameters = np.hstack([pool.weights, of_joined, pool.offsets]) / 2
+    of_joined = np.full((len(pool.weights), 1), share)
+    parameters = np.hstack([(1 - share) * pool.weights, of_joined, (1 - share) * pool.offsets])
     for model in np.flatnonzero(pool.likely > _LEAST_LIKELY):
         own, given = parameters[model], (judgements, labels, rows, pool.transitions[model])
-        own[:] = _fit_weights(*given, own, proba[rows], own, penalty)
+        own[:] = _fit_weights(*given, of_joined=proba[rows], start=own, penalty=penalty)
     weights, offsets = np.split(parameters, [len(judgements) + 1], axis=1)
     return replace(pool, weights=weights, offsets=offsets)
 

@@ -1,5 +1,6 @@
 """A linear model of given labels, cross-fitted at the price of one, and the space it spans."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,8 +49,8 @@ class CrossFitted:
 
     Attributes
     ----------
-    models : list of Discriminant
-        Each has seen all folds but one.
+    models : list of list of Discriminant
+        By two folds, which may be one: each has seen all others.
     fold_of : ndarray of shape (n_samples,)
         Numbers of the folds.
     standardized : ndarray of shape (n_samples, n_features), dtype=float32
@@ -63,21 +64,18 @@ class CrossFitted:
         """Return log P(given label | x), (n, n_classes), of ``rows``."""
         return log_softmax(self.logits(rows), axis=1)
 
-    def logits(self, rows):
-        """Return it up to a constant."""
+    def logits(self, rows, fold=None):
+        """Return it up to a constant; by models that have not seen ``fold`` either, if given."""
         points, folds = self.standardized[rows], self.fold_of[rows]
-        logits = np.empty((len(points), len(self.models[0].intercept)), dtype=np.float32)
-        for fold, model in enumerate(self.models):
-            logits[folds == fold] = model.logits(points[folds == fold])
+        logits = np.empty((len(points), len(self.models[0][0].intercept)), dtype=np.float32)
+        for own, models in enumerate(self.models):
+            model = models[own if fold is None else fold]
+            logits[folds == own] = model.logits(points[folds == own])
         return logits
 
     def take(self, rows):
         """Return the same of ``rows`` alone."""
         return replace(self, fold_of=self.fold_of[rows], standardized=self.standardized[rows])
-
-    def sharpened(self, factor):
-        """Return the same with logits multiplied by ``factor``."""
-        return replace(self, models=[model.sharpened(factor) for model in self.models])
 
 
 def fit_discriminant(
@@ -119,7 +117,7 @@ def fit_discriminant(
     moments = [_moments(standardized[f], y_codes[f], n_classes, weight[f]) for f in folds]
     total = [sum(parts) for parts in zip(*moments, strict=True)]
     # The moments of the other folds are the total less those of this one.
-    others = [[whole - part for whole, part in zip(total, own, strict=True)] for own in moments]
+    others = [_less(total, own) for own in moments]
     fold_of = np.empty(n_samples, dtype=np.int8)
     for number, fold in enumerate(folds):
         fold_of[fold] = number
@@ -127,12 +125,17 @@ def fit_discriminant(
     best_loss = np.inf
     for shrinkage in _SHRINKAGES:
         models = [_discriminant(*moment, shrinkage) for moment in others]
-        crossed = CrossFitted(models, fold_of, standardized)
+        crossed = CrossFitted([[model] * len(folds) for model in models], fold_of, standardized)
         factor, loss = _sharpness(crossed.logits(judged), y_codes[judged], weight[judged])
         if loss < best_loss:
-            best_loss, best = loss, (shrinkage, factor, crossed)
-    shrinkage, factor, crossed = best
-    return _discriminant(*total, shrinkage).sharpened(factor), crossed.sharpened(factor)
+            best_loss, best = loss, (shrinkage, factor, models)
+    shrinkage, factor, alone = best
+    models = [[model.sharpened(factor)] * len(folds) for model in alone]
+    for one, other in itertools.combinations(range(len(folds)), 2):
+        of_both = _discriminant(*_less(others[one], moments[other]), shrinkage)
+        models[one][other] = models[other][one] = of_both.sharpened(factor)
+    crossed = CrossFitted(models, fold_of, standardized)
+    return _discriminant(*total, shrinkage).sharpened(factor), crossed
 
 
 def draw_folds(n_samples, groups=None, random_state=0):
@@ -183,26 +186,33 @@ class SupervisedSpace:
 
     Attributes
     ----------
-    log_proba : CrossFitted or ndarray of shape (n_samples, n_classes)
-    shape : tuple
-        (n_samples, n_classes).
+    log_proba : CrossFitted
     """
 
-    log_proba: CrossFitted | np.ndarray
-    shape: tuple
+    log_proba: CrossFitted
+
+    @property
+    def shape(self):
+        """(n_samples, n_classes)."""
+        return len(self.log_proba.fold_of), len(self.log_proba.models[0][0].intercept)
 
     def __getitem__(self, rows):
         """Return the points of a slice or of an array of indices."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(self.shape[0]))
+        return self.placed(rows)
+
+    def placed(self, rows, fold=None):
+        """Return the points of ``rows`` by models that have not seen ``fold`` either, if given."""
         points = np.empty((len(rows), self.shape[1]), dtype=np.float32)
         for some in np.array_split(np.arange(len(rows)), len(rows) // _ROWS_AT_ONCE + 1):
-            points[some] = bhattacharyya_space(self.log_proba[rows[some]])
+            logits = self.log_proba.logits(rows[some], fold)
+            points[some] = bhattacharyya_space(log_softmax(logits, axis=1))
         return points
 
     def take(self, rows):
         """Return the same of ``rows`` alone."""
-        return SupervisedSpace(self.log_proba.take(rows), (len(rows), self.shape[1]))
+        return SupervisedSpace(self.log_proba.take(rows))
 
 
 def _sharpness(logits, y_codes, weight):
@@ -228,6 +238,10 @@ def _moments(features, y_codes, n_classes, weight):
     class_sums = (members @ weighted).astype(np.float64)
     counts = np.bincount(y_codes, weight, minlength=n_classes)
     return counts, class_sums, (features.T @ weighted).astype(np.float64)
+
+
+def _less(moments, part):
+    return [whole - some for whole, some in zip(moments, part, strict=True)]
 
 
 def _discriminant(counts, class_sums, second_moment, shrinkage):

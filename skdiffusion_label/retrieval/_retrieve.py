@@ -14,6 +14,7 @@ from skdiffusion_label.retrieval._bank import (
 from skdiffusion_label.retrieval._discriminant import SupervisedSpace
 from skdiffusion_label.retrieval._search import (
     find_neighbors,
+    find_supervised_neighbors,
     has_repeats,
     is_self,
     n_others,
@@ -78,7 +79,7 @@ def retrieve(
     ----------
     features, standardized : ndarray of shape (n_samples, n_features)
         The features as given, and on one scale.
-    log_proba : CrossFitted or ndarray of shape (n_samples, n_classes)
+    log_proba : CrossFitted
         Of given labels, by a linear model that has not seen the row's own; it spans the space
         "supervised".
     y_codes : ndarray of shape (n_samples,)
@@ -94,7 +95,8 @@ def retrieve(
         neighbors that foretell given labels better; what is returned besides the judgements are
         those of the better one.
     algorithm : {"auto", "exact", "pynndescent"} or transformer, default="auto"
-        See :func:`find_neighbors`. Or an index with the protocol of scikit-learn's
+        See :func:`find_neighbors`; the space "supervised" is searched exactly, see
+        :func:`find_supervised_neighbors`. Or an index with the protocol of scikit-learn's
         ``KNeighborsTransformer``, of which a copy is fitted to all rows that have a vote, placed
         so that Euclidean distances order as ``metric`` does. With ``groups`` it is not asked.
     sample_weight : ndarray of shape (n_samples,), default=None
@@ -124,7 +126,7 @@ def retrieve(
             is_candidate = draw_candidates(y_codes, n_classes, has_vote, random_state)
         numbers = numbers_of_neighbors(n_neighbors, n_others(is_candidate, groups) + 1, n_classes)
         plain = {"features": features, "standardized": standardized}
-        points = plain | {"supervised": SupervisedSpace(log_proba, (len(y_codes), n_classes))}
+        points = plain | {"supervised": SupervisedSpace(log_proba)}
         among = {"metric": metric, "is_candidate": is_candidate, "groups": groups}
         names = [space]
         if space == "auto":
@@ -151,8 +153,10 @@ def _search(points, bank, search):
     """Return the neighbors of all rows, by the bank's own index if it has one."""
     if bank.index is not None:
         return bank.nearest_of_others(points, np.flatnonzero(search["is_candidate"]))
-    overwrite = isinstance(points, SupervisedSpace)
-    return find_neighbors(points[:], bank.numbers[-1], **search, overwrite=overwrite)
+    if isinstance(points, SupervisedSpace):
+        among = {name: search[name] for name in ("is_candidate", "groups")}
+        return find_supervised_neighbors(points, bank.numbers[-1], **among)
+    return find_neighbors(points, bank.numbers[-1], **search)
 
 
 def check_neighbors(neighbors, n_samples):

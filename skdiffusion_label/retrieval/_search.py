@@ -30,7 +30,6 @@ def find_neighbors(
     groups=None,
     random_state=0,
     n_jobs=1,
-    overwrite=False,
 ):
     """Find the nearest neighbors of each row among all other rows.
 
@@ -59,8 +58,6 @@ def find_neighbors(
         Seed of pynndescent.
     n_jobs : int, default=1
         Threads of pynndescent.
-    overwrite : bool, default=False
-        Whether ``features`` may be written over, which saves as much memory as they take.
 
     Returns
     -------
@@ -82,7 +79,7 @@ def find_neighbors(
         raise ValueError(f"metric must be 'cosine' or 'euclidean', got {metric!r}.")
     if algorithm not in ("auto", "exact", "pynndescent"):
         raise ValueError(f"algorithm must be 'auto', 'exact' or 'pynndescent', got {algorithm!r}.")
-    points, is_zero = _comparable_points(features, metric, features if overwrite else None)
+    points, is_zero = _comparable_points(features, metric)
     n_samples = len(points)
     is_candidate = np.ones(n_samples, dtype=bool) if is_candidate is None else is_candidate
     n_candidates = np.count_nonzero(is_candidate)
@@ -118,7 +115,68 @@ def find_neighbors(
     return neighbors
 
 
-def _comparable_points(features, metric, out=None):
+def find_supervised_neighbors(space, n_neighbors, *, is_candidate, groups=None):
+    """Find the nearest neighbors of each row where labels make the space.
+
+    A row and a candidate are compared where models place them that have seen neither's label: a
+    model that has seen a row's label places those around it as if they had it, and the neighbors
+    that it then has would repeat it.
+
+    Parameters
+    ----------
+    space : SupervisedSpace
+        Points of length one.
+    n_neighbors : int
+        Number of neighbors, at most those that each row has candidates of other groups.
+    is_candidate : ndarray of shape (n_samples,), dtype=bool
+        Which rows may be neighbors.
+    groups : ndarray of shape (n_samples,), default=None
+        Integer-coded groups; rows of one group are not each other's neighbors.
+
+    Returns
+    -------
+    neighbors : ndarray of shape (n_samples, n_neighbors), dtype=int64
+        Indices, the nearest first.
+
+    Notes
+    -----
+    The search is exact, in float64 or float32 as :func:`find_neighbors` has it.
+    """
+    n_samples, n_dimensions = space.shape
+    is_small = n_samples**2 * n_dimensions <= _MAX_SIZE_IN_FLOAT64
+    groups = np.arange(n_samples) if groups is None else groups
+    fold_of = space.log_proba.fold_of
+    candidates = np.flatnonzero(is_candidate)
+    candidates = candidates[np.argsort(fold_of[candidates], kind="stable")]
+    order = np.argsort(groups[candidates], kind="stable")
+    groups_in_order = groups[candidates][order]
+    ends = np.cumsum(np.bincount(fold_of[candidates], minlength=len(space.log_proba.models)))
+    places = map(slice, np.r_[0, ends[:-1]], ends)
+    parts = [(place, candidates[place]) for place in places]
+    rows_at_once = max(_CACHE_BYTES // (4 * len(candidates)), n_dimensions)
+    rows_at_once = max(1, min(rows_at_once, _BLOCK_BYTES // (4 * len(candidates))))
+
+    def placed(rows, fold):
+        points = space.placed(rows, fold)
+        return torch.from_numpy(unit_rows(points.astype(np.float64) if is_small else points))
+
+    neighbors = np.empty((n_samples, n_neighbors), dtype=np.int64)
+    dtype = torch.float64 if is_small else torch.float32
+    bank = torch.empty((len(candidates), n_dimensions), dtype=dtype)
+    for fold in range(len(parts)):
+        for some, part in parts:
+            bank[some] = placed(part, fold)
+        rows = np.flatnonzero(fold_of == fold)
+        for block in np.array_split(rows, len(rows) // rows_at_once + 1):
+            similarity = torch.empty((len(block), len(candidates)), dtype=dtype)
+            for other, (some, _) in enumerate(parts):
+                similarity[:, some] = placed(block, other) @ bank[some].T
+            similarity[_of_own_group(groups[block], groups_in_order, order)] = -torch.inf
+            neighbors[block] = candidates[_largest(similarity, n_neighbors).numpy()]
+    return neighbors
+
+
+def _comparable_points(features, metric):
     """Return points whose Euclidean distances order as ``metric`` does, and which rows are zero.
 
     Among unit vectors the Euclidean distance orders as the cosine does. Centered and scaled, so
@@ -127,20 +185,20 @@ def _comparable_points(features, metric, out=None):
     is_zero = np.zeros(len(features), dtype=bool)
     if metric == "cosine":
         is_zero = ~features.any(axis=1)
-        points = unit_rows(features, out)
+        points = unit_rows(features)
         points -= points.mean(axis=0, dtype=np.float64).astype(points.dtype)
     else:
         center = features.mean(axis=0, dtype=np.float64).astype(features.dtype)
-        points = np.subtract(features, center, out=out)
+        points = features - center
         points /= max(points.max(), -points.min()) or 1
     dtype = np.float64 if points.size * len(points) <= _MAX_SIZE_IN_FLOAT64 else np.float32
     return np.ascontiguousarray(points, dtype=dtype), is_zero
 
 
-def unit_rows(features, out=None):
-    """Return the rows divided by their lengths, perhaps in ``out``; zeros stay."""
+def unit_rows(features):
+    """Return the rows divided by their lengths; zeros stay."""
     largest = np.maximum(features.max(axis=1), -features.min(axis=1))[:, None]
-    points = np.divide(features, np.where(largest == 0, 1, largest), out=out)
+    points = features / np.where(largest == 0, 1, largest)
     norms = np.sqrt(np.einsum("nd,nd->n", points, points))[:, None]
     points /= np.where(norms == 0, 1, norms)
     return points

@@ -122,7 +122,7 @@ def test_bank_of_a_large_space_is_made_when_it_is_asked(metric, monkeypatch):
     rng = np.random.default_rng(0)
     features, y_codes = rng.normal(size=(130, 6)).astype(np.float32), rng.integers(4, size=130)
     _, log_proba = fit_discriminant(features, y_codes, 4)
-    space = SupervisedSpace(log_proba, (130, 4))
+    space = SupervisedSpace(log_proba)
     is_candidate, asked = np.arange(130) % 5 > 0, space[np.arange(0, 130, 5)]
     given = is_candidate, y_codes, 4, np.ones(130), [3, 15], metric
     at_hand = _bank.make_bank(space[:], *given)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -267,6 +269,21 @@ def test_label_of_a_row_of_weight_zero_does_not_matter():
     np.testing.assert_array_equal(log_proba, same)
     np.testing.assert_array_equal(model.coefficients, same_model.coefficients)
     np.testing.assert_array_equal(model.intercept, same_model.intercept)
+
+
+def test_models_of_two_folds_have_seen_neither(plain):
+    features, y_codes = standardized_blobs(n_samples=60)
+    _, crossed = _discriminant.fit_discriminant(features, y_codes, 3)
+    assert len(crossed.models) == 5
+    for one, other in itertools.product(range(5), repeat=2):
+        is_new = np.isin(crossed.fold_of, [one, other])
+        expected = textbook_log_proba(features[~is_new], y_codes[~is_new], 3, features, plain)
+        np.testing.assert_allclose(
+            crossed.models[one][other].log_proba(features), expected, atol=1e-4
+        )
+        rows = np.flatnonzero(crossed.fold_of == one)
+        logits = crossed.logits(rows, other)
+        np.testing.assert_array_equal(logits, crossed.models[one][other].logits(features[rows]))
 
 
 # Degenerate input

@@ -1,12 +1,16 @@
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import log_softmax
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import KNeighborsTransformer
 
 from skdiffusion_label.retrieval import (
+    _discriminant,
     _retrieve,
-    bhattacharyya_space,
     check_neighbors,
     choose_space,
     count_votes,
@@ -22,8 +26,8 @@ from skdiffusion_label.retrieval import (
 def problem(n_samples=300, noise_rate=0.3, seed=0):
     """Return what retrieval takes of three blobs, and their true labels.
 
-    The first part are features, standardized features, logarithms of cross-fitted probabilities,
-    given labels and the number of classes.
+    The first part are features, standardized features, the cross-fitted linear model, given labels
+    and the number of classes.
     """
     features, true = make_blobs(n_samples, 4, centers=3, cluster_std=2.0, random_state=seed)
     rng = np.random.default_rng(seed)
@@ -32,10 +36,65 @@ def problem(n_samples=300, noise_rate=0.3, seed=0):
     standardized = (features - features.mean(axis=0)) / features.std(axis=0)
     standardized = standardized.astype(np.float32)
     _, log_proba = fit_discriminant(standardized, given, 3)
-    return (features, standardized, log_proba[:], given, 3), true
+    return (features, standardized, log_proba, given, 3), true
+
+
+def supervised_neighbors(log_proba, n_neighbors, is_candidate=None, groups=None):
+    """Compare each row with all others, by models that have not seen the label of either."""
+    n_samples = len(log_proba.fold_of)
+    is_candidate = np.ones(n_samples, dtype=bool) if is_candidate is None else is_candidate
+    groups = np.arange(n_samples) if groups is None else groups
+    similarity = np.full((n_samples, n_samples), -np.inf)
+    for row, other in itertools.permutations(range(n_samples), 2):
+        if is_candidate[other] and groups[row] != groups[other]:
+            folds = log_proba.fold_of[[row, other]]
+            model = log_proba.models[folds[0]][folds[1]]
+            of_both = log_softmax(model.logits(log_proba.standardized[[row, other]]), axis=1)
+            points = np.exp(of_both.astype(np.float64) / 2)
+            points /= np.linalg.norm(points, axis=1, keepdims=True)
+            similarity[row, other] = points[0] @ points[1]
+    return np.argsort(-similarity, axis=1, kind="stable")[:, :n_neighbors]
+
+
+def permuted(points, rng):
+    """Return arrays, or rows that a model judges, in random order."""
+    if isinstance(points, np.ndarray):
+        return rng.permutation(points)
+    return replace(points, standardized=rng.permutation(points.standardized))
 
 
 # Retrieval
+
+
+@pytest.mark.parametrize("has_groups", [False, True])
+def test_neighbors_among_candidates_of_other_groups_are_the_nearest(has_groups):
+    arguments, _ = problem(120)
+    rng = np.random.default_rng(3)
+    groups = rng.integers(40, size=120) if has_groups else None
+    log_proba = fit_discriminant(*arguments[1:2], *arguments[3:], groups=groups)[1]
+    weight = (rng.random(120) < 0.7).astype(np.float32)
+    given = *arguments[:2], log_proba, *arguments[3:]
+    found = retrieve(*given, n_neighbors=6, space="supervised", sample_weight=weight, groups=groups)
+    expected = supervised_neighbors(log_proba, 6, weight > 0, groups)
+    np.testing.assert_array_equal(found.neighbors, expected)
+
+
+def test_neighbors_do_not_know_the_label_of_their_row(monkeypatch):
+    monkeypatch.setattr(_discriminant, "_SHRINKAGES", (0.1,))
+    monkeypatch.setattr(_discriminant, "_sharpness", lambda *_: (1.0, 0.0))
+    standardized = np.random.default_rng(0).normal(size=(60, 20)).astype(np.float32)
+    given = np.arange(60) % 3
+
+    def neighbors(given):
+        _, log_proba = fit_discriminant(standardized, given, 3)
+        given = standardized, standardized, log_proba, given, 3
+        return retrieve(*given, n_neighbors=8, space="supervised").neighbors
+
+    before = neighbors(given)
+    for row in range(0, 60, 6):
+        other = given.copy()
+        other[row] = (other[row] + 1) % 3
+        np.testing.assert_array_equal(neighbors(other)[row], before[row])
 
 
 @pytest.mark.parametrize("space", ["features", "standardized", "supervised"])
@@ -43,12 +102,11 @@ def test_retrieval_is_search_then_count(space):
     arguments, _ = problem()
     features, standardized, log_proba, given, _ = arguments
     found = retrieve(*arguments, n_neighbors=7, metric="euclidean", space=space)
-    points = {
-        "features": features,
-        "standardized": standardized,
-        "supervised": bhattacharyya_space(log_proba),
-    }[space]
-    neighbors = find_neighbors(points, 7, metric="euclidean")
+    if space == "supervised":
+        neighbors = supervised_neighbors(log_proba, 7)
+    else:
+        points = features if space == "features" else standardized
+        neighbors = find_neighbors(points, 7, metric="euclidean")
     votes = count_votes(neighbors, given, 3)
     np.testing.assert_array_equal(found.neighbors, neighbors)
     np.testing.assert_array_equal(found.votes, votes)
@@ -100,7 +158,7 @@ def test_auto_finds_the_space_that_knows_the_labels(informative):
     rng = np.random.default_rng(1)
     for name in points:
         if name != informative:
-            points[name] = rng.permutation(points[name])
+            points[name] = permuted(points[name], rng)
     found = retrieve(*points.values(), *rest, metric="euclidean")
     assert found.space == informative
 
@@ -209,7 +267,6 @@ def test_search_gets_its_options(weighted, monkeypatch):
     is_candidate = options.pop("is_candidate")
     assert is_candidate.dtype == bool
     np.testing.assert_array_equal(is_candidate, weight > 0 if weighted else np.ones(300))
-    assert not options.pop("overwrite")
     assert options.pop("groups") is None
     assert options == dict(metric="euclidean", algorithm="pynndescent", random_state=3, n_jobs=2)
 
@@ -280,7 +337,7 @@ def test_class_whose_rows_all_have_weight_zero_does_not_blind_the_choice_of_the_
     points = dict(features=features, standardized=rng.permutation(standardized))
     points["supervised"] = log_proba
     other = "supervised" if informative == "features" else "features"
-    points[other] = rng.permutation(points[other])
+    points[other] = permuted(points[other], rng)
     weight = (given < 2).astype(np.float32)
     found = retrieve(*points.values(), given, 3, metric="euclidean", sample_weight=weight)
     assert found.space == informative
@@ -298,7 +355,8 @@ def test_few_rows_are_enough(n_samples):
 
 def test_single_class_is_no_obstacle():
     (features, standardized, *_), _ = problem(30)
-    found = retrieve(features, standardized, np.zeros((30, 1)), np.zeros(30, dtype=np.int64), 1)
+    given = np.zeros(30, dtype=np.int64), 1
+    found = retrieve(features, standardized, fit_discriminant(standardized, *given)[1], *given)
     np.testing.assert_array_equal(found.votes, np.full((30, 1), 10))
     for judgement in found.judgements["supervised"]:
         np.testing.assert_array_equal(judgement, np.ones((30, 1)))

@@ -822,13 +822,3 @@ def test_rows_of_a_group_are_not_neighbors(algorithm):
 def test_a_group_of_all_candidates_is_refused():
     with pytest.raises(ValueError, match="groups must leave each row a candidate"):
         find_neighbors(random_features(), 3, groups=np.zeros(200, dtype=int))
-
-
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_features_may_be_written_over(metric):
-    features = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32) + 3
-    kept, given_up = features.copy(), features.copy()
-    expected = find_neighbors(features, 7, metric=metric)
-    np.testing.assert_array_equal(features, kept)
-    found = find_neighbors(given_up, 7, metric=metric, overwrite=True)
-    np.testing.assert_array_equal(found, expected)
