@@ -1,9 +1,7 @@
 """The classifier: fit orders checks, retrieval, training and read-off."""
 
-from dataclasses import replace
 from numbers import Integral, Real
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -404,8 +402,7 @@ class LRADiffusionClassifier(
     def _judge(self, features, core, sight, rows, randomness, trained_by):
         """Let neighbors and models, and the network with them, judge the given labels.
 
-        Returns :class:`Judged`, and the rows to train on: judges weigh the classes in the
-        network's place.
+        Returns :class:`Judged`, and the rows to train on.
         """
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
         device, processes = trained_by
@@ -414,9 +411,7 @@ class LRADiffusionClassifier(
         if core.positions is not None:
             known = core, features, sight, rows
             judged = judge_others(judged, *known, self.label_aggregation, progress)
-        if self._joins_judges:
-            rows = replace(rows, class_weight=np.ones_like(rows.class_weight))
-        return judged, rows
+        return judged, rows.of_equal_classes if self._joins_judges else rows
 
     def _model_to_train(self, continues, joint, generator):
         if continues:

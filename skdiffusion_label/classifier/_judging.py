@@ -91,7 +91,6 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
     needed = retrieval.space if has_others else None
     judges = chains = None
     if estimator._joins_judges:
-        alike = replace(rows, class_weight=np.ones_like(rows.class_weight))
 
         def labels_of_half(some, half):
             seen = features[some], standardized[some], half, seed, _SHARE_OF_TREES
@@ -99,7 +98,7 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
             # That pool's dozen weights hold no trace of single labels.
             return conclude(said, pool, half).labels[:]
 
-        halves = inputs, labels_of_half, alike, generator, device, n_earlier_epochs
+        halves = inputs, labels_of_half, rows.of_equal_classes, generator, device, n_earlier_epochs
         with progress.stage("Networks of halves"):
             of_network, chains = judge_by_halves(estimator, network, *halves)
         known = models, retrieval, judgements, pool, of_network, rows, seed, needed

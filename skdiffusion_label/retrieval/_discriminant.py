@@ -10,6 +10,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 _N_FOLDS = 5
+# Rows, up to which folds are twice as many: what a model has not seen is missed most where rows are
+# few, and of few rows models are cheap.
+_FEW_ROWS = 2_000
 _SHRINKAGES = (0.02, 0.1, 0.4, 0.8)  # of the covariance towards the identity
 _LOG_SHARPNESS = (-4.0, 2.0)  # range of the logarithm of the factor of logits
 _ROWS_AT_ONCE = 1_000  # that are brought into the space that the model spans
@@ -99,7 +102,7 @@ def fit_discriminant(
     groups : ndarray of shape (n_samples,), default=None
         Integer-coded groups, which stay together in the folds.
     random_state : int, default=0
-        Seed of the split into five folds.
+        Seed of the split into five folds, or ten of few rows.
 
     Returns
     -------
@@ -110,11 +113,13 @@ def fit_discriminant(
     """
     n_samples = len(standardized)
     weight = np.ones(n_samples, dtype=np.float32) if sample_weight is None else sample_weight
-    folds = draw_folds(n_samples, groups, random_state)
+    n_folds = _N_FOLDS * (1 + (n_samples <= _FEW_ROWS))
+    folds = draw_folds(n_samples, groups, random_state, n_folds)
     order = np.concatenate(folds)
     if groups is not None:
         order = np.random.default_rng(random_state).permutation(n_samples)
-    moments = [_moments(standardized[f], y_codes[f], n_classes, weight[f]) for f in folds]
+    points, basis = _in_few_dimensions(standardized)
+    moments = [_moments(points[f], y_codes[f], n_classes, weight[f]) for f in folds]
     total = [sum(parts) for parts in zip(*moments, strict=True)]
     # The moments of the other folds are the total less those of this one.
     others = [_less(total, own) for own in moments]
@@ -125,21 +130,25 @@ def fit_discriminant(
     best_loss = np.inf
     for shrinkage in _SHRINKAGES:
         models = [_discriminant(*moment, shrinkage) for moment in others]
-        crossed = CrossFitted([[model] * len(folds) for model in models], fold_of, standardized)
+        crossed = CrossFitted([[model] * len(folds) for model in models], fold_of, points)
         factor, loss = _sharpness(crossed.logits(judged), y_codes[judged], weight[judged])
         if loss < best_loss:
             best_loss, best = loss, (shrinkage, factor, models)
     shrinkage, factor, alone = best
-    models = [[model.sharpened(factor)] * len(folds) for model in alone]
+
+    def of_features(model):
+        return Discriminant(basis @ model.coefficients, model.intercept).sharpened(factor)
+
+    models = [[of_features(model)] * len(folds) for model in alone]
     for one, other in itertools.combinations(range(len(folds)), 2):
         of_both = _discriminant(*_less(others[one], moments[other]), shrinkage)
-        models[one][other] = models[other][one] = of_both.sharpened(factor)
+        models[one][other] = models[other][one] = of_features(of_both)
     crossed = CrossFitted(models, fold_of, standardized)
-    return _discriminant(*total, shrinkage).sharpened(factor), crossed
+    return of_features(_discriminant(*total, shrinkage)), crossed
 
 
-def draw_folds(n_samples, groups=None, random_state=0):
-    """Split rows at random into five folds, in which groups stay together.
+def draw_folds(n_samples, groups=None, random_state=0, n_folds=_N_FOLDS):
+    """Split rows at random into folds, in which groups stay together.
 
     Parameters
     ----------
@@ -149,6 +158,8 @@ def draw_folds(n_samples, groups=None, random_state=0):
         Integer-coded from 0; each row is one of its own by default.
     random_state : int, default=0
         Seed.
+    n_folds : int, default=5
+        Number of folds.
 
     Returns
     -------
@@ -157,9 +168,9 @@ def draw_folds(n_samples, groups=None, random_state=0):
     """
     rng = np.random.default_rng(random_state)
     if groups is None:
-        return np.array_split(rng.permutation(n_samples), min(_N_FOLDS, n_samples))
+        return np.array_split(rng.permutation(n_samples), min(n_folds, n_samples))
     order = rng.permutation(groups.max() + 1)
-    parts = np.array_split(order, min(_N_FOLDS, len(order)))
+    parts = np.array_split(order, min(n_folds, len(order)))
     return [np.flatnonzero(np.isin(groups, part)) for part in parts]
 
 
@@ -213,6 +224,19 @@ class SupervisedSpace:
     def take(self, rows):
         """Return the same of ``rows`` alone."""
         return SupervisedSpace(self.log_proba.take(rows))
+
+
+def _in_few_dimensions(points):
+    """Return points (n, m) as (n, k) in an orthonormal basis (m, k) that spans them.
+
+    With fewer rows than dimensions nothing else matters: the identity, to which the covariance is
+    shrunk, is the same in any basis.
+    """
+    n_points, n_dimensions = points.shape
+    if n_points >= n_dimensions:
+        return points, np.eye(n_dimensions, dtype=points.dtype)
+    basis = np.linalg.qr(points.T.astype(np.float64))[0].astype(points.dtype)
+    return points @ basis, basis
 
 
 def _sharpness(logits, y_codes, weight):

@@ -10,11 +10,12 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.metrics import log_loss
 
 from skdiffusion_label import LRADiffusionClassifier, LRADiffusionImageClassifier
-from skdiffusion_label.classifier import _judging
+from skdiffusion_label.classifier import _judgement, _judging
 from skdiffusion_label.classifier._models import Models
 from skdiffusion_label.classifier._tables import Judgements, by_blocks
 from skdiffusion_label.cleaning import LabelCleaner
 from skdiffusion_label.label_noise import flip_labels, uniform_transition
+from skdiffusion_label.noise_model import join_judge
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,32 @@ def test_networks_of_halves_learn_from_rows_of_the_half_alone(given, noisy, monk
     assert len(both) == len(every)
     expected = [300, 300] if given == "neighbors" else [len(rows) for rows, *_ in halves]
     assert [n_rows for _, n_rows, _ in halves] == expected
+
+
+@pytest.mark.parametrize(("n_rows", "share"), [(100, 1 / 22), (600, 3 / 16)])
+def test_networks_of_few_rows_count_less_for_these_rows(n_rows, share, noisy, monkeypatch):
+    X, y_given, *_ = noisy
+    shares = []
+
+    def join(*arguments, share=0.5, **known):
+        shares.append(share)
+        return join_judge(*arguments, share=share, **known)
+
+    monkeypatch.setattr(_judgement, "join_judge", join)
+    LRADiffusionClassifier(max_iter=1, random_state=0).fit(X[:n_rows], y_given[:n_rows])
+    # Of new rows, whom the network of all rows is to judge, and of the training rows.
+    assert shares == pytest.approx([0.5, share])
+
+
+def test_groups_of_one_row_each_are_none(noisy):
+    X, y_given, *_ = noisy
+    known = X[:200], y_given[:200]
+    alone, grouped = (
+        LRADiffusionClassifier(max_iter=1, random_state=0).fit(*known, groups=groups)
+        for groups in (None, np.arange(200)[::-1])
+    )
+    assert_array_equal(grouped.out_of_sample_proba_, alone.out_of_sample_proba_)
+    assert_array_equal(grouped.predict_proba(X[200:250]), alone.predict_proba(X[200:250]))
 
 
 @pytest.mark.parametrize(

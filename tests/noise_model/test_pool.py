@@ -9,6 +9,7 @@ from skdiffusion_label.noise_model import (
     _pool,
     fit_local_noise,
     fit_pool,
+    join_judge,
     posterior,
     posterior_of_given,
 )
@@ -182,6 +183,20 @@ def test_uniform_judge_changes_nothing():
     assert_allclose(together.truth(with_uniform), alone.truth(judgements), atol=0.02)
     assert_allclose(together.transition_matrix, alone.transition_matrix, atol=0.01)
     assert together.evidence_of_noise == pytest.approx(alone.evidence_of_noise, rel=0.05)
+
+
+@pytest.mark.parametrize("share", [0, 0.2, 0.5])
+def test_judge_who_joins_counts_by_its_share_until_labels_say_otherwise(share, monkeypatch):
+    true, given, judgements = simulate(uniform_transition(4, 0.3))
+    pool = fit_pool(judgements, given)
+    of_truth = 0.9 * np.eye(4)[true] + 0.1 / 4
+    by_labels = join_judge(pool, judgements, of_truth, given, share=share)
+    assert by_labels.weights[pool.likely > 0.01, -1].min() > share + 0.01
+    monkeypatch.setattr(_pool, "_PENALTY_OF_START", 1e12)
+    monkeypatch.setattr(_pool, "_ROWS_OF_HALF_OFFSET", 1e-9)
+    joined = join_judge(pool, judgements, of_truth, given, share=share)
+    assert_allclose(joined.weights[:, :-1], (1 - share) * pool.weights, atol=1e-6)
+    assert_allclose(joined.weights[:, -1], share, atol=1e-6)
 
 
 @pytest.mark.parametrize("noise_rate", [0.0, 0.3])

@@ -2,14 +2,14 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import make_blobs
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from skdiffusion_label.retrieval import _discriminant, bhattacharyya_space
 
-N_FOLDS = 5
+N_FOLDS = 10  # of few rows
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def textbook_log_proba(features, y_codes, n_classes, judged, shrinkage):
     for k in range(n_classes):
         coefficients = np.linalg.solve(covariance, means[k])
         logits[:, k] = judged @ coefficients - means[k] @ coefficients / 2 + np.log(prior[k])
-    return np.log(softmax(logits, axis=1))
+    return log_softmax(logits, axis=1)
 
 
 def fold_of(row, features, y_codes, n_classes):
@@ -93,7 +93,7 @@ def test_model_is_the_textbook_discriminant(seed, plain):
     y_codes = np.where(np.random.default_rng(seed).random(120) < 0.4, 0, y_codes)
     model, _ = fit_discriminant(features, y_codes, 4)
     expected = textbook_log_proba(features, y_codes, 4, features, plain)
-    np.testing.assert_allclose(model.log_proba(features), expected, atol=1e-3)
+    np.testing.assert_allclose(model.log_proba(features), expected, rtol=1e-4, atol=1e-3)
 
 
 class ShrunkTowardsIdentity(EmpiricalCovariance):
@@ -110,7 +110,7 @@ def test_model_is_scikit_learn_s_discriminant(plain):
     )
     expected = discriminant.fit(features, y_codes).predict_log_proba(features)
     model, _ = fit_discriminant(features, y_codes, 3)
-    np.testing.assert_allclose(model.log_proba(features), expected, atol=1e-3)
+    np.testing.assert_allclose(model.log_proba(features), expected, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -177,12 +177,20 @@ def test_rows_of_a_fold_are_judged_by_a_model_refitted_without_them(row, plain):
     np.testing.assert_allclose(log_proba[fold], refitted, atol=1e-3)
 
 
-@pytest.mark.parametrize(("n_samples", "sizes"), [(40, [8] * 5), (43, [8, 8, 9, 9, 9])])
-def test_rows_fall_into_five_disjoint_folds(n_samples, sizes, plain):
+@pytest.mark.parametrize(("n_samples", "sizes"), [(40, [4] * 10), (43, [4] * 7 + [5] * 3)])
+def test_few_rows_fall_into_ten_disjoint_folds(n_samples, sizes, plain):
     features, y_codes = standardized_blobs(n_samples, n_features=2)
     folds = {tuple(fold_of(row, features, y_codes, 3)) for row in range(n_samples)}
     assert sorted(len(fold) for fold in folds) == sizes
     assert sorted(sum(folds, ())) == list(range(n_samples))
+
+
+@pytest.mark.parametrize(("n_samples", "n_folds"), [(2_000, 10), (2_001, 5)])
+def test_folds_are_twice_as_many_of_few_rows(n_samples, n_folds):
+    features, y_codes = standardized_blobs(n_samples, n_features=2)
+    _, crossed = _discriminant.fit_discriminant(features, y_codes, 3)
+    assert len(crossed.models) == n_folds
+    assert np.ptp(np.bincount(crossed.fold_of, minlength=n_folds)) <= 1
 
 
 def test_folds_do_not_follow_the_order_of_the_rows(plain):
@@ -216,7 +224,7 @@ def test_shrinkage_that_foretells_best_is_taken():
     losses, factors = [], np.exp(np.linspace(-4, 2, 121))
     for shrinkage in (0.02, 0.1, 0.4, 0.8):
         log_proba = np.empty((60, 3))
-        for fold in _discriminant.draw_folds(60):
+        for fold in _discriminant.draw_folds(60, n_folds=N_FOLDS):
             others = np.delete(np.arange(60), fold)
             given = features[others], y_codes[others], 3, features[fold]
             log_proba[fold] = textbook_log_proba(*given, shrinkage)
@@ -271,19 +279,28 @@ def test_label_of_a_row_of_weight_zero_does_not_matter():
     np.testing.assert_array_equal(model.intercept, same_model.intercept)
 
 
-def test_models_of_two_folds_have_seen_neither(plain):
-    features, y_codes = standardized_blobs(n_samples=60)
+@pytest.mark.parametrize("n_features", [5, 90])
+def test_models_of_two_folds_have_seen_neither(n_features, plain):
+    features, y_codes = standardized_blobs(60, n_features)
     _, crossed = _discriminant.fit_discriminant(features, y_codes, 3)
-    assert len(crossed.models) == 5
-    for one, other in itertools.product(range(5), repeat=2):
+    for one, other in itertools.product(range(N_FOLDS), repeat=2):
         is_new = np.isin(crossed.fold_of, [one, other])
         expected = textbook_log_proba(features[~is_new], y_codes[~is_new], 3, features, plain)
         np.testing.assert_allclose(
-            crossed.models[one][other].log_proba(features), expected, atol=1e-4
+            crossed.models[one][other].log_proba(features), expected, rtol=1e-5, atol=1e-4
         )
         rows = np.flatnonzero(crossed.fold_of == one)
         logits = crossed.logits(rows, other)
         np.testing.assert_array_equal(logits, crossed.models[one][other].logits(features[rows]))
+
+
+@pytest.mark.parametrize("n_features", [39, 40, 41, 200])
+def test_dimensions_may_be_more_than_rows(n_features, plain):
+    features, y_codes = standardized_blobs(60, n_features)
+    model, _ = fit_discriminant(features[:40], y_codes[:40], 3)
+    assert model.coefficients.shape == (n_features, 3)
+    expected = textbook_log_proba(features[:40], y_codes[:40], 3, features, plain)
+    np.testing.assert_allclose(model.log_proba(features), expected, rtol=1e-4, atol=1e-3)
 
 
 # Degenerate input
