@@ -113,7 +113,7 @@ def fit_discriminant(
     """
     n_samples = len(standardized)
     weight = np.ones(n_samples, dtype=np.float32) if sample_weight is None else sample_weight
-    n_folds = _N_FOLDS * (1 + (n_samples <= _FEW_ROWS))
+    n_folds = 2 * _N_FOLDS if n_samples <= _FEW_ROWS else _N_FOLDS
     folds = draw_folds(n_samples, groups, random_state, n_folds)
     order = np.concatenate(folds)
     if groups is not None:
