@@ -51,7 +51,7 @@ def plot_regret(report, path):
             ax.plot(np.mean(regret), place, "k|", markersize=18, markeredgewidth=2)
         ax.set(xlim=(-1.08 * far, 1.08 * far), title=METRIC_TITLES[metric])
         ax.locator_params(axis="x", nbins=4)
-        ax.set_xlabel("← ours is ahead    best of the others →")
+        ax.set_xlabel("← ours is ahead   best of the others →", fontsize="small")
     axes[0].set_yticks(range(len(families)), families)
     axes[0].invert_yaxis()
     return _saved(figure, path)
@@ -59,7 +59,7 @@ def plot_regret(report, path):
 
 def plot_labels(report, path):
     """Draw the share of right labels in each cell, before and after mending."""
-    figure = _figure(10, 3.6)
+    figure = _figure(10, 3.9)
     judges = ("lra", "cleanlab_logistic", "cleanlab_forest")
     tasks = report["tasks"]
     axes = figure.subplots(1, len(judges), sharex=True, sharey=True)
@@ -75,8 +75,9 @@ def plot_labels(report, path):
         title = "LabelCleaner" if judge == OURS else name_of(judge)
         ax.set(title=title, xlabel="right labels as given", xlim=(0.45, 1.01), ylim=(0.45, 1.01))
     axes[0].set_ylabel("right labels when mended")
-    if axes[0].collections:
-        axes[0].legend(loc="lower right")
+    families = axes[0].get_legend_handles_labels()
+    if families[0]:
+        figure.legend(*families, loc="outside lower center", ncols=len(families[0]))
     return _saved(figure, path)
 
 
