@@ -1,5 +1,7 @@
 """What a given label says about the true one, beyond the features."""
 
+from functools import partial
+
 import numpy as np
 
 from skdiffusion_label.noise_model._blocks import row_blocks
@@ -14,22 +16,22 @@ def deconvolved(proba, transition_matrix):
 
     Both are (n_samples, n_classes).
     """
-    products = _products(transition_matrix.astype(proba.dtype))
+    forward, backward = _products(transition_matrix.astype(proba.dtype))
     truth = np.empty_like(proba)
     for some in row_blocks(len(proba), _N_TABLES * proba.shape[1]):
-        truth[some] = _deconvolved(proba[some], *products)
+        truth[some] = _deconvolved(proba[some], forward, backward)
     return truth
 
 
 def _deconvolved(proba, forward, backward):
     """Let classes be rows: sums over a few classes are then sums of long rows."""
     proba = np.ascontiguousarray(proba.T)
-    truth = proba
+    truth, ratio, product = proba.copy(), np.empty_like(proba), np.empty_like(proba)
     for _ in range(_N_DECONVOLUTIONS):
-        ratio = proba / forward(truth).clip(min=1e-12)
-        truth = truth * backward(ratio)
-        truth /= truth.sum(axis=0).clip(min=1e-300)
-    return truth.T
+        forward(truth, out=product)
+        np.divide(proba, np.maximum(product, 1e-12, out=product), out=ratio)
+        truth *= backward(ratio, out=product)  # sums to what proba does but for rounding
+    return normalized(truth.T)
 
 
 def _products(matrix):
@@ -41,11 +43,12 @@ def _products(matrix):
     is_one_rate = np.ptp(matrix.diagonal()) == 0 and np.count_nonzero(matrix == rate) == n_equal
     if n_classes > 1 and is_one_rate:
 
-        def product(columns):
-            return gain * columns + rate * columns.sum(axis=0)
+        def product(columns, out):
+            of_all = rate * columns.sum(axis=0)
+            return np.add(np.multiply(gain, columns, out=out), of_all, out=out)
 
         return product, product
-    return lambda columns: matrix.T @ columns, lambda columns: matrix @ columns
+    return partial(np.matmul, matrix.T), partial(np.matmul, matrix)
 
 
 def posterior_of_given(proba, y_codes, transition_matrix):
