@@ -8,7 +8,7 @@ import numpy as np
 from skdiffusion_label.classifier._encoder_inputs import EncoderInputs
 from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.classifier._scaler import Scaler
-from skdiffusion_label.classifier._streams import numbers
+from skdiffusion_label.classifier._streams import numbers, release_pages
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class StreamedInputs:
         """Return :class:`DenoiserInputs` of ``rows``, a slice or an array of indices."""
         raw = None if self.raw is None else self.raw.take(rows)
         means = None if self.prior_means is None else self.prior_means[rows]
-        return denoiser_inputs(self.scaler.transform(numbers(self.features[rows])), means, raw)
+        scaled = self.scaler.transform(numbers(self.features[rows]))
+        release_pages(self.features)
+        return denoiser_inputs(scaled, means, raw)
 
     def identity(self):
         """Return what tells these rows from others, for the name of a checkpoint."""

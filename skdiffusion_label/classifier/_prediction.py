@@ -23,7 +23,7 @@ from skdiffusion_label.classifier._chains import Chains, last
 from skdiffusion_label.classifier._features import checks_of, names_of
 from skdiffusion_label.classifier._inputs import Sight
 from skdiffusion_label.classifier._network import fitted_model
-from skdiffusion_label.classifier._streams import ROWS_AT_ONCE, map_rows, numbers
+from skdiffusion_label.classifier._streams import ROWS_AT_ONCE, map_rows, numbers, release_pages
 from skdiffusion_label.classifier._validation import check_numbers
 from skdiffusion_label.classifier._versions import VersionedState
 from skdiffusion_label.diffusion import draw_probabilities
@@ -108,6 +108,7 @@ class LabelDiffusionPredictor(VersionedState):
                 some = numbers(features[rows])
                 inputs = self._inputs(some, None if raw is None else raw.take(rows))
                 (proba,) = self._joined(judges, some, inputs, chains.proba(inputs))
+                release_pages(features)
                 yield rows, proba
 
         return features, blocks()

@@ -1,5 +1,8 @@
 """Rows that stay where they are, on disk or in memory, and are read a block at a time."""
 
+import contextlib
+import mmap
+
 import numpy as np
 
 # Blocks of one shape, as prediction takes them: a multiple of what judges and chains take at once.
@@ -36,7 +39,23 @@ def map_rows(function, features, *columns):
             results = tuple(map(np.empty, shapes, dtypes))
         for result, part in zip(results, parts, strict=True):
             result[rows] = part
+        release_pages(features)
     return results
+
+
+def release_pages(features):
+    """Take what has been read of a file that is mapped for reading out of the process's memory.
+
+    The system keeps it as long as it has room. What counts the memory of processes, as clusters do,
+    would count the whole file.
+    """
+    is_read_only = False
+    while isinstance(features, np.ndarray):
+        is_read_only |= isinstance(features, np.memmap) and features.mode == "r"
+        features = features.base
+    if is_read_only and isinstance(features, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        with contextlib.suppress(OSError):  # pages that are locked stay
+            features.madvise(mmap.MADV_DONTNEED)
 
 
 def read_at_once(features):

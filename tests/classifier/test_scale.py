@@ -1,7 +1,9 @@
 """Many rows: judges learn from a part of them, and all others are new to these."""
 
 import re
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +132,35 @@ def test_small_numbers_of_a_file_are_read_as_they_are(dtype, n_rows, fast, data,
     expected = LRADiffusionClassifier(**fast).fit(X.astype(np.float32), given[:n_rows])
     assert_array_equal(clf.label_distributions_, expected.label_distributions_)
     assert_array_equal(clf.predict_proba(file), expected.predict_proba(X.astype(np.float32)))
+
+
+def resident(path):
+    """Return how many kilobytes of a mapped file are in this process's memory."""
+    maps = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(int(re.search(r"Rss: +(\d+) kB", one)[1]) for one in maps)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")
+def test_a_file_that_is_read_does_not_stay_in_memory(fast, data, many, tmp_path):
+    X, given, _ = data
+    np.save(tmp_path / "X.npy", X)
+    file = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert_array_equal(file, X)
+    assert resident(tmp_path / "X.npy") >= X.nbytes // 1024
+    clf = LRADiffusionClassifier(**fast).set_params(max_iter=1).fit(file, given)
+    assert resident(tmp_path / "X.npy") == 0
+    clf.predict_proba(file)
+    assert resident(tmp_path / "X.npy") == 0
+
+
+@pytest.mark.parametrize("mode", ["c", "r+"])
+def test_what_has_been_written_to_a_mapped_file_stays(mode, tmp_path):
+    np.save(tmp_path / "X.npy", np.zeros((600, 5)))
+    file = np.load(tmp_path / "X.npy", mmap_mode=mode)
+    file[:] = 1
+    for rows in (file, file[::2], np.asarray(file)):
+        _streams.release_pages(rows)
+        assert (rows == 1).all()
 
 
 def test_half_precision_is_checked_to_be_finite(fast, data):
