@@ -47,12 +47,12 @@ def _add_find(words):
     group.add_argument("--out", metavar="FILE", help="the table of issues; - is standard output")
     group.add_argument("--review", metavar="FILE", help="a page to review the issues, HTML")
     group.add_argument(
-        "--review-rows", metavar="N", type=int, default=300, help="on the page (default: 300)"
+        "--review-rows", metavar="N", type=_positive, default=300, help="on the page (default: 300)"
     )
     group.add_argument(
         "--controls",
         metavar="N",
-        type=int,
+        type=_not_negative,
         default=0,
         help="rows that are certainly right among them, to see how often the reviewer errs",
     )
@@ -160,10 +160,12 @@ def _add_labels(command):
 
 def _add_learning(command):
     group = command.add_argument_group("learning")
-    group.add_argument("--random-state", metavar="SEED", type=int, default=0, help="(default: 0)")
-    group.add_argument("--jobs", metavar="N", type=int, default=1, help="CPU threads (default: 1)")
+    group.add_argument("--random-state", metavar="SEED", type=_seed, default=0, help="(default: 0)")
     group.add_argument(
-        "--target-precision", metavar="P", type=float, help="expected share of true issues"
+        "--jobs", metavar="N", type=_n_jobs, default=1, help="CPU threads (default: 1)"
+    )
+    group.add_argument(
+        "--target-precision", metavar="P", type=_precision, help="expected share of true issues"
     )
     group.add_argument(
         "--text-model",
@@ -216,8 +218,24 @@ def _delimiter(text):
     return delimiter
 
 
-def _share(text):
-    share = float(text)
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in [0, 1]")
-    return share
+def _number(of, is_right, rule):
+    """Return what reads a number, and refuses one that breaks a rule before any work."""
+
+    def read(text):
+        try:
+            number = of(text)
+        except ValueError:
+            number = None
+        if number is None or not is_right(number):
+            raise argparse.ArgumentTypeError(f"{text} is not {rule}")
+        return number
+
+    return read
+
+
+_share = _number(float, lambda number: 0 <= number <= 1, "in [0, 1]")
+_precision = _number(float, lambda number: 0 < number < 1, "between 0 and 1")
+_positive = _number(int, lambda number: number > 0, "a positive number of rows")
+_not_negative = _number(int, lambda number: number >= 0, "a number of rows")
+_seed = _number(int, lambda number: 0 <= number < 2**32, "an integer from 0 to 2**32 - 1")
+_n_jobs = _number(int, lambda number: number != 0, "an integer other than 0")

@@ -18,6 +18,8 @@ def labels_of(table, arguments):
     import pandas as pd
 
     columns = []
+    if len(set(arguments.label)) < len(arguments.label):
+        raise ValueError("--label names a column more than once.")
     for name in arguments.label:
         values = cells_of(table, name)
         unlabeled = {"", *arguments.unlabeled}

@@ -236,7 +236,11 @@ class LRADiffusionClassifier(
         "n_draws": [Interval(Integral, 1, None, closed="left"), StrOptions({"mean"})],
         "device": [str],
         "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "verbose": ["verbose"],
     }
 

@@ -1,5 +1,6 @@
 """What a classifier believes about the true labels of the rows that it learns from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -43,21 +44,25 @@ _CANNOT_TELL = (
     "The given labels do not tell noise from classes that overlap: they are foretold as well "
     "without noise. No label is replaced; what is suspicious is to be reviewed."
 )
+_ONE_CLASS = (
+    "All given labels are the same: nothing tells what else a row may be. No label is replaced."
+)
 
 
 @dataclass(frozen=True)
 class Beliefs:
     """Probabilities (n_samples, n_classes) of the true labels, in the order of the classes.
 
-    ``proba`` knows the row's features, ``purified`` its given label too. ``p_right`` (n_samples,)
-    is how likely the given label is right. ``transition_matrix`` is P(given label = column | true
+    ``proba``, which may be sparse, knows the row's features; ``purified`` knows its given label
+    too, and is made of the slice of rows that it is called with. ``p_right`` (n_samples,) is how
+    likely the given label is right. ``transition_matrix`` is P(given label = column | true
     label = row). ``neighbors`` (n_samples, n_neighbors) are the rows that the classifier has asked,
     ``estimator`` is what was fitted on all rows, ``noise`` is what folds have told of the noise;
     None without one. ``abstention`` is the reason why no label is to be replaced, or None.
     """
 
-    proba: np.ndarray
-    purified: np.ndarray
+    proba: np.ndarray | sparse.csr_array
+    purified: Callable
     p_right: np.ndarray
     transition_matrix: np.ndarray
     neighbors: np.ndarray | None = None
@@ -90,7 +95,7 @@ def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     final = last_step(fitted)
     return believed(
         read.y_codes,
-        _dense(final.out_of_sample_proba_),
+        final.out_of_sample_proba_,
         of_given(final.label_distributions_, read.y_codes),
         final.transition_matrix_,
         final.noise_evidence_,
@@ -100,14 +105,14 @@ def beliefs_of_one_fit(estimator, X, read, fit_params, random_state):
     )
 
 
-def _dense(table):
-    """Return a table of many classes, which a classifier of many rows keeps sparse, as an array."""
+def dense(table):
+    """Return rows of many classes, which a classifier of many rows keeps sparse, as an array."""
     return table.toarray() if sparse.issparse(table) else table
 
 
 def of_given(table, y_codes):
     """Return the entries (n_samples,) of the given labels."""
-    return _dense(table[np.arange(len(y_codes)), y_codes])
+    return dense(table[np.arange(len(y_codes)), y_codes])
 
 
 def judged_by_purifier(fitted, X, y_codes):
@@ -145,14 +150,21 @@ def believed(y_codes, proba, joined, transition_matrix, noise_evidence, is_taugh
 def weighed(y_codes, proba, joined, transition_matrix, noise_evidence):
     # Where the judges doubt, either the label is right, or noise goes by place: both are as likely.
     share = expit(noise_evidence / _DOUBT_OF_EVIDENCE)
-    purified, p_right = np.empty_like(proba), np.empty(len(proba))
+
+    def by_class(some):
+        return posterior_of_given(dense(proba[some]), y_codes[some], transition_matrix)
+
+    def purified(some):
+        distributions = share * by_class(some)
+        distributions[np.arange(len(distributions)), y_codes[some]] += 1 - share
+        return distributions
+
+    p_right = np.empty(proba.shape[0])
     for some in row_blocks(*proba.shape):
-        by_class = posterior_of_given(proba[some], y_codes[some], transition_matrix)
-        p_right[some] = (of_given(by_class, y_codes[some]) + joined[some]) / 2
-        by_class *= share
-        by_class[np.arange(len(by_class)), y_codes[some]] += 1 - share
-        purified[some] = by_class
+        p_right[some] = (of_given(by_class(some), y_codes[some]) + joined[some]) / 2
     abstention = None if noise_evidence >= _MIN_NOISE_EVIDENCE else _CANNOT_TELL
+    if proba.shape[1] == 1:
+        abstention = _ONE_CLASS
     return Beliefs(proba, purified, p_right, transition_matrix, abstention=abstention)
 
 
@@ -160,9 +172,10 @@ def _knows(proba, transition_matrix, y_codes, is_taught):
     """Tell whether given labels are foretold better than by their frequencies."""
     n_taught, given = np.count_nonzero(is_taught), y_codes[is_taught]
     entropy = -np.log(frequencies_of(given, proba.shape[1])[given]).mean()
-    foretold = np.empty(len(proba))
+    foretold = np.empty(len(y_codes))
     for some in row_blocks(*proba.shape):
-        foretold[some] = of_given(proba[some] @ transition_matrix, y_codes[some])
+        likelihood = transition_matrix[:, y_codes[some]].T
+        foretold[some] = (dense(proba[some]) * likelihood).sum(axis=1)
     known = entropy + np.log(foretold[is_taught].clip(min=1e-300)).mean()
     by_luck = chdtri(proba.shape[1], _LUCK) / 2 / n_taught
     return known > max(_KNOWN_SHARE * entropy, by_luck) or entropy == 0
@@ -174,9 +187,12 @@ def beliefs_without_features(y_codes, n_classes, is_taught):
     frequencies = np.full(n_classes, 1 / n_classes)
     if is_taught.any():
         frequencies = frequencies_of(y_codes[is_taught], n_classes)
-    proba = np.tile(frequencies, (len(y_codes), 1))
-    purified = posterior_of_given(proba, y_codes, transition_matrix)
-    p_right = of_given(purified, y_codes)
+    proba = np.broadcast_to(frequencies, (len(y_codes), n_classes))
+
+    def purified(some):
+        return posterior_of_given(proba[some], y_codes[some], transition_matrix)
+
+    p_right = (frequencies[y_codes] > 0).astype(np.float64)
     return Beliefs(proba, purified, p_right, transition_matrix, abstention=KNOWS_NOTHING)
 
 
@@ -192,16 +208,17 @@ def beliefs_with_annotations(beliefs, read):
     among those of ``read``, as these may hold some that only decisions have brought.
     """
     _, named = encode_annotations(read.opinions)
-    known = with_verified(beliefs.proba, read.y_codes, read.verified)
+    known = with_verified(dense(beliefs.proba), read.y_codes, read.verified)
     proba = np.full((len(known), len(named)), _LEAST_PROBABILITY)
     columns, codes = np.intersect1d(named, read.classes, return_indices=True)[1:]
     proba[:, columns] = known[:, codes]
     judged = aggregate_annotations(read.opinions, normalized(proba))
-    purified = np.full_like(beliefs.proba, _LEAST_PROBABILITY)
+    purified = np.full(known.shape, _LEAST_PROBABILITY)
     purified[:, codes] = judged.label_distributions[:, columns]
     purified = normalized(purified)
     # That labels are wrong is known from annotators who disagree.
     overlap = np.mean(judged.n_labels[judged.n_labels > 0] > 1) >= _MIN_OVERLAP
     abstention = None if overlap else beliefs.abstention
     p_right = of_given(purified, read.y_codes)
-    return replace(beliefs, purified=purified, p_right=p_right, abstention=abstention), judged
+    told = {"purified": purified.__getitem__, "p_right": p_right, "abstention": abstention}
+    return replace(beliefs, **told), judged

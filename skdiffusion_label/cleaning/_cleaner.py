@@ -117,7 +117,11 @@ class LabelCleaner(SummaryMixin, MetaEstimatorMixin, BaseEstimator):
         "cv": ["cv_object"],
         "target_precision": [Interval(numbers.Real, 0, 1, closed="neither"), None],
         "missing_label": [str, numbers.Real, None],
-        "n_jobs": [numbers.Integral, None],
+        "n_jobs": [
+            Interval(numbers.Integral, None, -1, closed="right"),
+            Interval(numbers.Integral, 1, None, closed="left"),
+            None,
+        ],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }

@@ -6,10 +6,11 @@ import warnings
 import numpy as np
 from sklearn.utils import check_scalar
 
+from skdiffusion_label.cleaning._beliefs import dense
 from skdiffusion_label.cleaning._folds import beliefs_from_proba, beliefs_of_folds
 from skdiffusion_label.cleaning._reading import known_labels
 from skdiffusion_label.cleaning._validation import check_labels, check_labels_and_proba
-from skdiffusion_label.noise_model import with_verified
+from skdiffusion_label.noise_model import row_blocks, with_verified
 
 _N_SUPPORTERS = 5
 _LEAST_SUGGESTED = 0.5  # probability of a label that replaces another: more likely than all others
@@ -120,24 +121,27 @@ def issues_table(read, beliefs, target_precision, index=None):
     import pandas as pd
 
     y_codes, classes, is_missing = read.y_codes, read.classes, read.is_missing
-    rows = np.arange(len(y_codes))
     quality = np.select([is_missing, read.verified], [np.nan, 1.0], beliefs.p_right)
     is_judged = read.is_taught & ~read.verified
     is_issue = np.zeros(len(y_codes), dtype=bool)
     is_issue[is_judged] = _most_suspicious(1 - quality[is_judged], target_precision)
-    purified = with_verified(beliefs.purified, y_codes, read.verified)
-    if is_missing.any():
-        purified = np.where(is_missing[:, None], beliefs.proba, purified)
-    suggested = purified.argmax(axis=1)
+    predicted, suggested = np.empty_like(y_codes), np.empty_like(y_codes)
+    suggested_proba = np.empty(len(y_codes))
+    for some in row_blocks(*beliefs.proba.shape):
+        proba = dense(beliefs.proba[some])
+        purified = with_verified(beliefs.purified(some), y_codes[some], read.verified[some])
+        purified = np.where(is_missing[some, None], proba, purified)
+        predicted[some], suggested[some] = proba.argmax(axis=1), purified.argmax(axis=1)
+        suggested_proba[some] = purified.max(axis=1)
     is_given = (suggested == y_codes) & ~is_missing
-    suggested_proba = np.where(is_given, quality, purified[rows, suggested])
+    suggested_proba = np.where(is_given, quality, suggested_proba)
     is_open = is_given | (beliefs.abstention is not None)
     return pd.DataFrame(
         {
             "is_label_issue": is_issue,
             "label_quality": quality,
             "given_label": read.labels(),
-            "predicted_label": classes[beliefs.proba.argmax(axis=1)],
+            "predicted_label": classes[predicted],
             "suggested_label": classes[suggested],
             "suggested_proba": suggested_proba,
             "p_label_error": 1 - quality,

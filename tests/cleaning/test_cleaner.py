@@ -1,5 +1,7 @@
 """LabelCleaner and find_label_issues: what they find, and what they give back."""
 
+import tracemalloc
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from polars.testing import assert_series_equal as assert_polars_equal
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits, make_blobs
@@ -30,6 +33,9 @@ from skdiffusion_label.cleaning import (
     find_label_issues,
     label_quality_scores,
 )
+from skdiffusion_label.cleaning._beliefs import believed
+from skdiffusion_label.cleaning._issues import issues_table
+from skdiffusion_label.cleaning._reading import known_labels
 from skdiffusion_label.label_noise import (
     flip_labels,
     margin_noise,
@@ -369,6 +375,52 @@ def test_beliefs_are_those_of_the_classifier(cleaners, blobs):
     assert_allclose(table["suggested_proba"], expected)
     assert_array_equal(table["predicted_label"], NAMES[proba.argmax(axis=1)])
     assert_array_equal(cleaner.transition_matrix_, matrix)
+
+
+@pytest.mark.parametrize("has_information", [True, False])
+def test_sparse_tables_are_judged_as_dense_ones_and_stay_sparse(has_information):
+    n_rows, n_classes = 20_000, 400
+    rng = np.random.default_rng(0)
+    codes = rng.integers(n_classes, size=(n_rows, 1)) + np.arange(5)
+    proba = rng.dirichlet([8, 2, 1, 1, 1], size=n_rows).astype(np.float32)
+    starts = np.arange(0, proba.size + 1, 5)
+    table = sparse.csr_array((proba.ravel(), codes.ravel() % n_classes, starts))
+    y = codes[:, 0] % n_classes
+    if not has_information:
+        y = rng.permutation(y)
+    rows = np.arange(n_rows)
+    read = known_labels(np.arange(n_classes), y, is_missing=rows % 100 == 9)
+    read = replace(read, verified=rows < 9)
+    told = uniform_transition(n_classes, 0.2), 3.0, read.is_taught
+    joined = rng.random(n_rows)
+    dense = issues_table(read, believed(y, table.toarray(), joined, *told), None)
+    tracemalloc.start()
+    try:
+        beliefs = believed(y, table, joined, *told)
+        found = issues_table(read, beliefs, None)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert_frame_equal(found, dense)
+    assert (beliefs.abstention is None) == has_information
+    assert dense["is_label_issue"].any() == has_information
+    assert (dense["action"] == "label").sum() == 200
+    assert peak < 0.75 * 4 * n_rows * n_classes
+
+
+def test_labels_that_are_all_the_same_are_told_apart_from_overlap(blobs):
+    X = blobs[0][:60]
+    with pytest.warns(UserWarning, match="All given labels are the same"):
+        cleaner = LabelCleaner(JUDGE).fit(X, ["ant"] * len(X))
+    assert (cleaner.clean_labels_ == "ant").all()
+    assert cleaner.abstention_.startswith("All given labels are the same")
+
+
+@pytest.mark.parametrize("estimator", [JUDGE, LabelCleaner()], ids=["classifier", "cleaner"])
+def test_number_of_jobs_is_checked_first(estimator, blobs):
+    X, y = blobs[0], blobs[2]
+    with pytest.raises(ValueError, match="'n_jobs' parameter of .* Got 0 instead"):
+        clone(estimator).set_params(n_jobs=0).fit(X, y)
 
 
 @one_fit_or_folds

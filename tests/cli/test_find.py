@@ -88,7 +88,7 @@ def test_what_is_read_is_not_written_over(data, run, tmp_path):
         (["DATA", *PLANTS, "--id", "color"], "the column 'color' must tell the rows apart"),
         (["DATA", *PLANTS, "--text", "petal"], "'petal' holds numbers, neither texts nor paths"),
         (["DATA", *PLANTS, "--out", "x.xls"], "x.xls: the kind of the file is known by its name"),
-        (["DATA", *PLANTS, "--target-precision", "2"], "'target_precision' parameter"),
+        (["DATA", *PLANTS, *PLANTS], "--label names a column more than once"),
     ],
 )
 def test_error_is_one_line_without_traceback(data, run, words, message, tmp_path, monkeypatch):
@@ -113,6 +113,24 @@ def test_words_that_make_no_sense_exit_with_two(words, capsys):
         main(words)
     assert error.value.code == 2
     assert "usage: skdiffusion-label" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("--target-precision", "1", "between 0 and 1"),
+        ("--target-precision", "high", "between 0 and 1"),
+        ("--review-rows", "0", "a positive number of rows"),
+        ("--controls", "-1", "a number of rows"),
+        ("--jobs", "0", "an integer other than 0"),
+        ("--random-state", "-1", "an integer from 0 to 2**32 - 1"),
+    ],
+)
+def test_numbers_are_checked_before_anything_is_read(option, value, rule, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["find", "no file", "--label", "species", f"{option}={value}"])
+    assert error.value.code == 2
+    assert f"argument {option}: {value} is not {rule}\n" in capsys.readouterr().err
 
 
 def test_table_and_json_cannot_both_be_on_stdout(data, run):
