@@ -368,13 +368,11 @@ class LRADiffusionClassifier(
         self._input_columns = None if joint is None else joint.columns
         (self._fingerprints,) = map_rows(row_fingerprints, features)
         raw = None if joint is None else joint.inputs
-        core, sight = make_core(self, features, self._scaler, rows, raw, random_state)
-        self.prior_, inputs = sight.prior, all_inputs(features, core, sight, raw)
-
-        generator = make_generator(random_state)
-        randomness, trained_by = (draw_seed(random_state), generator), (device, processes)
-        judged, rows = self._judge(features, core, sight, rows, randomness, trained_by)
-        self._judges = judged.judges if self._joins_judges else None
+        given = features, rows, raw, random_state, (device, processes)
+        judged, self.prior_, inputs, generator = self._judge(*given)
+        self._judges = None
+        if self._joins_judges:
+            self._judges, rows = judged.judges, rows.of_equal_classes
         vars(self).update(judged.attributes())
         del judged  # tables as large as that of the labels
 
@@ -403,19 +401,25 @@ class LRADiffusionClassifier(
         """Whether the network joins the judges, instead of predicting alone."""
         return self.label_aggregation == "judges" and self.prediction_type == "logits"
 
-    def _judge(self, features, core, sight, rows, randomness, trained_by):
+    def _judge(self, features, rows, raw, random_state, trained_by):
         """Let neighbors and models, and the network with them, judge the given labels.
 
-        Returns :class:`Judged`, and the rows to train on.
+        Returns :class:`Judged`, the fitted prior or None, the inputs to train on, and the generator
+        to go on with.
         """
+        core, sight = make_core(self, features, self._scaler, rows, raw, random_state)
+        inputs = all_inputs(features, core, sight, raw)
+        generator, (device, processes) = make_generator(random_state), trained_by
+        randomness = draw_seed(random_state), generator
         n_earlier = len(self.loss_curve_) if self.warm_start and hasattr(self, "weights_") else 0
-        device, processes = trained_by
         progress = Progress(self.verbose and not processes.index)
         judged = judge_core(self, core, self._network, *randomness, device, n_earlier, progress)
-        if core.positions is not None:
-            known = core, features, sight, rows
+        positions = core.positions
+        if positions is not None:
+            del core  # its features, while tables of all others are filled
+            known = positions, features, sight, rows
             judged = judge_others(judged, *known, self.label_aggregation, progress)
-        return judged, rows.of_equal_classes if self._joins_judges else rows
+        return judged, sight.prior, inputs, generator
 
     def _model_to_train(self, continues, joint, generator):
         if continues:

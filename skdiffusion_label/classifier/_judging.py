@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from skdiffusion_label.classifier._judgement import (
     published_labels,
 )
 from skdiffusion_label.classifier._streams import map_rows
-from skdiffusion_label.classifier._tables import condensed, expanded
+from skdiffusion_label.classifier._tables import by_blocks, condensed, expanded
 from skdiffusion_label.classifier._training import judge_by_halves
 from skdiffusion_label.noise_model import LocalNoise, Pool, fit_pool
 from skdiffusion_label.retrieval import count_votes
@@ -34,8 +33,10 @@ class Judged:
 
     Attributes
     ----------
-    pool, local_noise, truth, labels
+    pool, local_noise
         See :class:`Judgement`.
+    truth, labels : tuple of ndarray
+        Its tables: whole, or what :func:`condensed` keeps of them where there are other rows.
     neighbors : ndarray of shape (n, n_neighbors)
         Positions of neighbors among the rows.
     n_voters : int
@@ -52,8 +53,8 @@ class Judged:
 
     pool: Pool
     local_noise: LocalNoise
-    truth: np.ndarray
-    labels: Any
+    truth: tuple
+    labels: tuple
     neighbors: np.ndarray
     n_voters: int
     space: str
@@ -63,13 +64,14 @@ class Judged:
 
     def attributes(self):
         """Return what a classifier keeps of it, by name."""
+        transition = self.pool.transition_matrix
         return {
             "neighbors_": self.neighbors,
             "n_neighbors_": self.neighbors.shape[1],
             "retrieval_space_": self.space,
-            "out_of_sample_proba_": self.truth,
-            "label_distributions_": self.labels[:],
-            "transition_matrix_": self.pool.transition_matrix,
+            "out_of_sample_proba_": expanded(self.truth, len(transition)),
+            "label_distributions_": expanded(self.labels, len(transition)),
+            "transition_matrix_": transition,
             "noise_evidence_": self.pool.evidence_of_noise,
             "label_trust_": self.local_noise.trust,
             "_local_noise": self.local_noise,
@@ -116,7 +118,11 @@ def judge_core(estimator, core, network, seed, generator, device, n_earlier_epoc
     voters = retrieval.judgements[retrieval.space][0]
     found = {name: getattr(retrieval, name) for name in ("neighbors", "space", "candidates")}
     found["n_voters"] = voters.neighbors.shape[1]
-    return Judged(**vars(judgement), **found, judges=judges, network=chains)
+    found |= {name: getattr(judgement, name) for name in ("pool", "local_noise")}
+    for name in ("truth", "labels"):
+        table = getattr(judgement, name)
+        found[name] = map_rows(condensed, table) if has_others else (table[:],)
+    return Judged(**found, judges=judges, network=chains)
 
 
 @dataclass(frozen=True)
@@ -175,32 +181,34 @@ class Verdict:
     def __call__(self, features, is_known, *given):
         """Return arrays (n, ...) of a block of rows, of known rows whatever it is."""
         truth, neighbors = self.jury(features, is_known)
-        return neighbors, *condensed(truth), *condensed(join_given(truth, *given, self))
+
+        def joined(some):
+            return join_given(truth[some], *(column[some] for column in given), self)
+
+        return neighbors, *condensed(truth), *condensed(by_blocks(joined, *truth.shape))
 
 
-def judge_others(judged, core, features, sight, rows, label_aggregation, progress):
-    """Let those that the core has taught judge all other rows, which are new to them.
+def judge_others(judged, positions, features, sight, rows, label_aggregation, progress):
+    """Let those that the core, at ``positions``, has taught judge all other rows: new ones to them.
 
-    Returns :class:`Judged` of all rows. Tables of many classes are sparse.
+    Returns :class:`Judged` of all rows.
     """
     is_known = np.zeros(len(rows.y_codes), dtype=bool)
-    is_known[core.positions] = True
-    candidates = core.positions[judged.candidates].astype(np.int32)
+    is_known[positions] = True
+    candidates = positions[judged.candidates].astype(np.int32)
     jury = Jury(judged.judges.at_hand, judged.network, sight, judged.space, candidates)
     verdict = Verdict(jury, judged.pool, judged.local_noise)
     given = rows.y_codes, rows.weight, rows.verified
     with progress.stage("Other rows"):
         told = progress.watched("Other rows", verdict, features)
         neighbors, *tables = map_rows(told, features, is_known, *given)
-    neighbors[core.positions] = core.positions[judged.neighbors]
-    of_core = *map_rows(condensed, judged.truth), *map_rows(condensed, judged.labels)
-    for table, known in zip(tables, of_core, strict=True):
-        table[core.positions] = known
+    neighbors[positions] = positions[judged.neighbors]
+    for table, known in zip(tables, (*judged.truth, *judged.labels), strict=True):
+        table[positions] = known
     n_parts = len(tables) // 2
     if label_aggregation == "vote":
         tables[n_parts:] = map_rows(partial(_published, judged.n_voters, rows), neighbors, *given)
-    n_classes = len(rows.classes)
-    truth, labels = (expanded(parts, n_classes) for parts in (tables[:n_parts], tables[n_parts:]))
+    truth, labels = tuple(tables[:n_parts]), tuple(tables[n_parts:])
     return replace(judged, truth=truth, labels=labels, neighbors=neighbors)
 
 

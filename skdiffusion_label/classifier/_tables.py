@@ -21,8 +21,10 @@ def condensed(table):
     table = np.asarray(table, dtype=np.float32)
     if table.shape[1] <= _MANY_CLASSES:
         return (table,)
-    codes = np.argpartition(-table, _CLASSES_THAT_MATTER, axis=1)[:, :_CLASSES_THAT_MATTER]
-    codes = np.sort(codes, axis=1).astype(np.int32)
+    codes = np.empty((len(table), _CLASSES_THAT_MATTER), dtype=np.int32)
+    for some in row_blocks(*table.shape):
+        largest = np.argpartition(-table[some], _CLASSES_THAT_MATTER, axis=1)
+        codes[some] = np.sort(largest[:, :_CLASSES_THAT_MATTER], axis=1)
     values = np.take_along_axis(table, codes, axis=1)
     return codes, values / values.sum(axis=1, keepdims=True)
 
