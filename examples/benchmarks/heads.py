@@ -51,10 +51,10 @@ class NetworkAlone(LRADiffusionClassifier):
 class WithoutRetrieval(LRADiffusionClassifier):
     """Diffusion on the given labels; of what neighbors and models say it learns nothing."""
 
-    def _judge(self, *known):
-        judged, rows = super()._judge(*known)
+    def _judge(self, features, rows, *others):
+        judged, *found = super()._judge(features, rows, *others)
         given = np.eye(len(rows.classes), dtype=np.float32)[rows.y_codes]
-        return replace(judged, labels=given, judges=None), rows
+        return replace(judged, labels=(given,), judges=None), *found
 
 
 class JudgesAlone(ClassifierMixin, BaseEstimator):
