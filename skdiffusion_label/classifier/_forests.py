@@ -1,13 +1,13 @@
 """Forests whose leaves keep the classes that they have seen, and no others."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from joblib import effective_n_jobs
 from scipy import sparse
-from sklearn.utils.parallel import Parallel, delayed
 
 # A split is sought at the price of all classes: of more, a tree tells groups of them apart that are
 # drawn for it. Its leaves keep the classes themselves.
@@ -94,10 +94,11 @@ def grow_forest(make_tree, given, n_classes, n_trees, n_drawn, seed, n_jobs):
         return way, _shares_in_leaves(way, rows, y_codes, n_classes, weight), drawn
 
     n_threads = torch.get_num_threads() if n_jobs is None else effective_n_jobs(n_jobs)
-    threads = Parallel(n_threads, require="sharedmem")
     seeds = np.random.SeedSequence(seed).generate_state(n_trees)
-    parts = np.array_split(seeds, min(n_threads, n_trees))
-    grown = itertools.chain.from_iterable(threads(delayed(grow)(part) for part in parts))
+    # scikit-learn's threads set warnings filters anew, which all threads share.
+    with ThreadPoolExecutor(n_threads) as threads:
+        parts = threads.map(grow, np.array_split(seeds, min(n_threads, n_trees)))
+        grown = itertools.chain.from_iterable(parts)
     trees, shares, drawn = zip(*grown, strict=True)
     first_nodes = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
     return Forest(trees, first_nodes, sparse.vstack(shares)), drawn

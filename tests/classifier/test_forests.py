@@ -2,6 +2,8 @@
 
 import pickle
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -107,3 +109,10 @@ def test_trees_that_have_seen_all_rows_have_no_row_to_judge():
     X = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.1, 5.0]])
     clf = LRADiffusionClassifier(max_iter=1, random_state=0).fit(X, [0, 0, 1, 1])
     np.testing.assert_allclose(clf.out_of_sample_proba_.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_trees_on_threads_leave_warnings_filters_alone(given):
+    filters = list(warnings.filters)
+    for seed in range(5):
+        grow(DecisionTreeClassifier, given, n_trees=20, seed=seed, n_jobs=4)
+        assert list(warnings.filters) == filters
