@@ -368,8 +368,8 @@ class LRADiffusionClassifier(
         self._input_columns = None if joint is None else joint.columns
         (self._fingerprints,) = map_rows(row_fingerprints, features)
         raw = None if joint is None else joint.inputs
-        given = features, rows, raw, random_state, (device, processes)
-        judged, self.prior_, inputs, generator = self._judge(*given)
+        known = features, rows, raw, random_state, (device, processes)
+        judged, self.prior_, inputs, generator = self._judge(*known)
         self._judges = None
         if self._joins_judges:
             self._judges, rows = judged.judges, rows.of_equal_classes
@@ -417,8 +417,8 @@ class LRADiffusionClassifier(
         positions = core.positions
         if positions is not None:
             del core  # its features, while tables of all others are filled
-            known = positions, features, sight, rows
-            judged = judge_others(judged, *known, self.label_aggregation, progress)
+            others = positions, features, sight, rows
+            judged = judge_others(judged, *others, self.label_aggregation, progress)
         return judged, sight.prior, inputs, generator
 
     def _model_to_train(self, continues, joint, generator):

@@ -11,7 +11,7 @@ from skdiffusion_label.classifier._inputs import (
     denoiser_inputs,
 )
 from skdiffusion_label.classifier._prior import fit_prior, prior_mean
-from skdiffusion_label.classifier._streams import map_rows, numbers, release_pages
+from skdiffusion_label.classifier._streams import map_rows, numbers, take_rows
 from skdiffusion_label.classifier._validation import TrainingRows
 
 # Rows, up to which judges learn from all of them. What is measured on 45,000 rows stays as it is.
@@ -94,8 +94,7 @@ def make_core(estimator, features, scaler, rows, raw, random_state):
     positions = draw_core(rows, random_state)
     if positions is not None:
         raw = None if raw is None else raw.take(positions)
-        everyone, features, rows = features, features[positions], core_rows(rows, positions)
-        release_pages(everyone)
+        features, rows = take_rows(features, positions), core_rows(rows, positions)
     features, prior, means = numbers(features), None, None
     if estimator.prior is not None:
         y = rows.classes[rows.y_codes]

@@ -14,6 +14,14 @@ from skdiffusion_label.classifier._validation import (
 )
 from skdiffusion_label.noise_model import filled_labels
 
+# What scikit-learn checks of rows, by name; what is small stays as it is, and numbers are checked
+# in blocks.
+CHECKS = {
+    "dtype": [np.float64, np.float32, *SMALL_DTYPES],
+    "order": "C",
+    "ensure_all_finite": False,
+}
+
 
 def read_rows(estimator, X, y, told, continues, random_state):
     """Check all that ``fit`` is given; return the fitted extractor or None, features and rows.
@@ -29,9 +37,10 @@ def read_rows(estimator, X, y, told, continues, random_state):
         _check_n_features(estimator, X, reset=not continues)
         X.map_rows_of_partitions(check_block)
         return None, X, rows
+    checks |= CHECKS
     if estimator.feature_extractor is None:
-        features, y = validate_data(estimator, X, y, **checks, **checks_of(X))
-        check_numbers(features, names_of(estimator))
+        features, y = validate_data(estimator, X, y, **checks)
+        check_numbers(features, estimator)
         rows = check_rows(estimator, features, y, **told)
         return None, features, rows
     rows = check_rows(estimator, X, y, **told)
@@ -40,9 +49,8 @@ def read_rows(estimator, X, y, told, continues, random_state):
         features = extractor.transform(X)
     else:
         extractor, features = _fit_extractor(clone(estimator.feature_extractor), X, y, is_missing)
-    checks |= checks_of(features)
     features, _ = validate_data(estimator, check_dense(features), y, **checks)
-    check_numbers(features, names_of(estimator))
+    check_numbers(features, estimator)
     return extractor, features, rows
 
 
@@ -55,18 +63,6 @@ def _fit_extractor(extractor, X, y, is_missing):
     if hasattr(extractor, "fit_transform"):
         return extractor, extractor.fit_transform(X, y)
     return extractor, extractor.fit(X, y).transform(X)
-
-
-def checks_of(X):
-    """Return what scikit-learn is to check of rows, by name: what is small stays as it is."""
-    is_half = getattr(X, "dtype", None) == np.float16
-    dtypes = [np.float64, np.float32, *SMALL_DTYPES]
-    return {"dtype": dtypes, "order": "C", "ensure_all_finite": not is_half}
-
-
-def names_of(estimator):
-    """Return the names of the features, or None."""
-    return getattr(estimator, "feature_names_in_", None)
 
 
 def draw_seed(random_state):

@@ -8,7 +8,7 @@ import numpy as np
 from skdiffusion_label.classifier._encoder_inputs import EncoderInputs
 from skdiffusion_label.classifier._prior import prior_mean
 from skdiffusion_label.classifier._scaler import Scaler
-from skdiffusion_label.classifier._streams import numbers, release_pages
+from skdiffusion_label.classifier._streams import numbers, take_rows
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ class StreamedInputs:
         """Return :class:`DenoiserInputs` of ``rows``, a slice or an array of indices."""
         raw = None if self.raw is None else self.raw.take(rows)
         means = None if self.prior_means is None else self.prior_means[rows]
-        scaled = self.scaler.transform(numbers(self.features[rows]))
-        release_pages(self.features)
+        scaled = self.scaler.transform(numbers(take_rows(self.features, rows)))
         return denoiser_inputs(scaled, means, raw)
 
     def identity(self):

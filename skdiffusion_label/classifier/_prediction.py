@@ -20,7 +20,7 @@ from skdiffusion_label._torch import (
     usable_threads,
 )
 from skdiffusion_label.classifier._chains import Chains, last
-from skdiffusion_label.classifier._features import checks_of, names_of
+from skdiffusion_label.classifier._features import CHECKS
 from skdiffusion_label.classifier._inputs import Sight
 from skdiffusion_label.classifier._network import fitted_model
 from skdiffusion_label.classifier._streams import ROWS_AT_ONCE, map_rows, numbers, release_pages
@@ -311,12 +311,12 @@ class LabelDiffusionPredictor(VersionedState):
     def _extract_features(self, X):
         """Return validated features (n_samples, n_features) of ``X``."""
         if self.feature_extractor_ is None:
-            features = validate_data(self, X, reset=False, **checks_of(X))
+            features = validate_data(self, X, reset=False, **CHECKS)
         else:  # whose output has names or not as it is set when it is called
             features = self.feature_extractor_.transform(X)
-            features = check_array(features, **checks_of(features))
+            features = check_array(features, **CHECKS)
             _check_n_features(self, features, reset=False)
-        check_numbers(features, names_of(self))
+        check_numbers(features, self)
         return features
 
     def _encoder_inputs(self, X):

@@ -43,6 +43,18 @@ def map_rows(function, features, *columns):
     return results
 
 
+def take_rows(features, rows):
+    """Return ``rows``, a slice or indices, of features that may be elsewhere."""
+    if isinstance(rows, slice) or not isinstance(features, np.ndarray):
+        return features[rows]
+    taken = np.empty((len(rows), *features.shape[1:]), dtype=features.dtype)
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = slice(first, first + ROWS_AT_ONCE)
+        taken[some] = features[rows[some]]
+        release_pages(features)
+    return taken
+
+
 def release_pages(features):
     """Take what has been read of a file that is mapped for reading out of the process's memory.
 

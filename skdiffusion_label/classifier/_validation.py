@@ -1,6 +1,7 @@
 """Checks of what is given to ``fit``, before any long work. They set nothing."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -9,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
-from skdiffusion_label.classifier._streams import SMALL_DTYPES, map_rows
+from skdiffusion_label.classifier._streams import map_rows
 from skdiffusion_label.noise_model import check_verified, codes_of_given
 from skdiffusion_label.retrieval import check_neighbors
 
@@ -203,18 +204,18 @@ def _check_class_weight(class_weight, classes, y):
     return weights / weights.max()
 
 
-def check_numbers(features, names=None):
-    """Raise if a number is so large that results would not be finite, or mean nothing.
+def check_numbers(features, estimator=None):
+    """Raise unless numbers are finite, and not so large that they would mean nothing.
 
-    Those in half precision, which scikit-learn would copy, are checked to be finite as well.
+    They are read in blocks: scikit-learn's check reads a file that is mapped as a whole.
     """
-    if features.dtype == np.float16:
-        map_rows(_assert_finite, features)
-    if features.dtype in SMALL_DTYPES:
+    name = None if estimator is None else type(estimator).__name__
+    (largest,) = map_rows(partial(_largest_of_rows, name), features)
+    if largest.max() <= _LARGEST_FEATURE:
         return
-    if max(features.max(), -features.min()) <= _LARGEST_FEATURE:
-        return
-    row, column = np.argwhere(~(np.abs(features) <= _LARGEST_FEATURE))[0]
+    row = np.argmax(largest > _LARGEST_FEATURE)
+    column = np.argmax(np.abs(features[row]) > _LARGEST_FEATURE)
+    names = getattr(estimator, "feature_names_in_", None)
     name = "" if names is None else f" ({names[column]!r})"
     raise ValueError(
         f"X must hold numbers between -{_LARGEST_FEATURE:g} and {_LARGEST_FEATURE:g}, got "
@@ -225,14 +226,13 @@ def check_numbers(features, names=None):
 
 def check_block(block):
     """Raise unless a block of features is finite and of moderate size."""
-    _assert_finite(block)
     check_numbers(block)
     return ()
 
 
-def _assert_finite(block):
-    assert_all_finite(block, input_name="X")
-    return ()
+def _largest_of_rows(estimator_name, block):
+    assert_all_finite(block, input_name="X", estimator_name=estimator_name)
+    return (np.maximum(block.max(axis=1), -block.min(axis=1)),)
 
 
 def check_dense(features):

@@ -81,6 +81,8 @@ def find_label_issues(
     (True, 0)
     """
     _check_target_precision(target_precision)
+    if n_jobs == 0:
+        raise ValueError("n_jobs == 0, must be None or an integer other than 0.")
     if (proba is None) == (estimator is None):
         raise ValueError("find_label_issues takes either proba or estimator and X.")
     if estimator is not None:

@@ -1,7 +1,6 @@
 """Forests whose leaves keep the classes that they have seen: what scikit-learn's own would say."""
 
 import pickle
-
 import warnings
 
 import numpy as np

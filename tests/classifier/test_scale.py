@@ -153,6 +153,28 @@ def test_a_file_that_is_read_does_not_stay_in_memory(fast, data, many, tmp_path)
     assert resident(tmp_path / "X.npy") == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process")
+def test_a_file_is_never_in_memory_as_a_whole(fast, monkeypatch, tmp_path):
+    let_be_many(monkeypatch)
+    rng = np.random.default_rng(0)
+    y = np.arange(20_000) % 2
+    path = tmp_path / "X.npy"
+    np.save(path, (rng.standard_normal((20_000, 256)) + y[:, None]).astype(np.float32))
+    seen, release = [], _streams.release_pages
+
+    def watched(features):
+        seen.append(resident(path))
+        release(features)
+
+    monkeypatch.setattr(_streams, "release_pages", watched)
+    file = np.load(path, mmap_mode="r")
+    LRADiffusionClassifier(**fast).set_params(max_iter=1).fit(file, y)
+    # First all rows are checked; of a file as small as this, shuffled rows are on most pages.
+    n_blocks = -(-len(file) // _streams.ROWS_AT_ONCE)
+    assert len(seen) > 3 * n_blocks
+    assert max(seen[0], np.median(seen[:n_blocks])) < file.nbytes / 1024 / 4
+
+
 @pytest.mark.parametrize("mode", ["c", "r+"])
 def test_what_has_been_written_to_a_mapped_file_stays(mode, tmp_path):
     np.save(tmp_path / "X.npy", np.zeros((600, 5)))

@@ -421,6 +421,8 @@ def test_number_of_jobs_is_checked_first(estimator, blobs):
     X, y = blobs[0], blobs[2]
     with pytest.raises(ValueError, match="'n_jobs' parameter of .* Got 0 instead"):
         clone(estimator).set_params(n_jobs=0).fit(X, y)
+    with pytest.raises(ValueError, match="n_jobs == 0, must be None or an integer other than 0"):
+        find_label_issues(y, estimator=LogisticRegression(), X=X, n_jobs=0)
 
 
 @one_fit_or_folds
