@@ -65,7 +65,7 @@ def find_label_issues(
     Raises
     ------
     ValueError
-        If neither or both of ``proba`` and ``estimator`` are given, and as
+        If neither or both of ``proba`` and ``estimator`` are given, if ``n_jobs`` is zero, and as
         :func:`label_quality_scores`.
 
     Examples
